@@ -1,1 +1,29 @@
+#![doc = include_str!("../README.md")]
 
+mod append;
+mod backbone;
+mod config;
+mod custody;
+mod embedded;
+mod kafka;
+mod processor;
+mod record;
+mod registry;
+mod subscription;
+mod tail;
+mod topic;
+
+pub use append::{Ack, AckSender, AppendError, Appender};
+pub use backbone::{Backbone, BackboneError, Group};
+pub use config::{BackboneConfig, Durability, EmbeddedConfig, KafkaConfig, open_backbone};
+pub use custody::{Custody, Progress, RefusedReason};
+pub use embedded::EmbeddedLog;
+pub use kafka::KafkaBackbone;
+pub use processor::{
+    Ended, Flow, Outputs, ProcessError, Processor, ProcessorHandle, ProcessorSpec, ProcessorStatus,
+};
+pub use record::{NewRecord, Offset, Partition, Record, Watermarks};
+pub use registry::{RegistryError, SchemaRegistry};
+pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};
+pub use tail::{Tail, TailBatch, TailEnd};
+pub use topic::{Kept, Topic};

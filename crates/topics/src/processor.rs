@@ -1,0 +1,182 @@
+//! A stream processor: consume, transform, produce. Outputs, state and offsets are one atomic
+//! step, so each record's effects appear exactly once whatever is killed when.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use trailgate_schemas::Micros;
+
+use crate::record::{NewRecord, Partition, Record};
+use crate::topic::Topic;
+
+/// What a processor is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessorSpec {
+    /// The group's name: `masker`.
+    pub group: String,
+    /// This instance's stable name: the same after a restart, different from its siblings'.
+    pub instance: String,
+    /// What it reads.
+    pub input: Topic,
+    /// Where its state is kept: written to the partition number of the input it describes.
+    pub changelog: Topic,
+    /// What else it may write.
+    pub outputs: Vec<Topic>,
+    /// How often it commits.
+    pub commit_every: Duration,
+}
+
+/// Why a processor can't go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProcessError {
+    /// What was kept does not restore: going on would lose or double something.
+    #[error("state of partition {} does not restore: {code}", .partition.0)]
+    State {
+        /// The partition.
+        partition: Partition,
+        /// A stable word.
+        code: &'static str,
+    },
+    /// A mistake of this program.
+    #[error("processor failed: {code}")]
+    Broken {
+        /// A stable word.
+        code: &'static str,
+    },
+}
+
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It is taken; its outputs are in [`Outputs`].
+    Done,
+    /// It can't be taken yet: the partition waits and the record is offered again. Nothing may
+    /// have been put into [`Outputs`] nor changed in the state.
+    Wait {
+        /// A stable word for logs and metrics.
+        reason: &'static str,
+    },
+}
+
+/// A processor's own part. All calls come from one thread. After an aborted step the partitions
+/// concerned are revoked and restored again, so state in memory need not be undone.
+pub trait Processor: Send + 'static {
+    /// A kept state record of a partition that came, oldest first, before its first record; a
+    /// later one of the same key replaces an earlier; an absent value is a tombstone.
+    ///
+    /// # Errors
+    /// [`ProcessError::State`] stops the processor.
+    fn restore(
+        &mut self,
+        partition: Partition,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), ProcessError>;
+
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// [`ProcessError`] stops the processor; the step is aborted.
+    fn process(&mut self, record: &Record, outputs: &mut Outputs) -> Result<Flow, ProcessError>;
+
+    /// Called before each commit and, while idle, each `commit_every`: what is due by time.
+    ///
+    /// # Errors
+    /// [`ProcessError`] stops the processor; the step is aborted.
+    fn tick(&mut self, now: Micros, outputs: &mut Outputs) -> Result<(), ProcessError>;
+
+    /// A partition went, or its step was aborted: forget all about it.
+    fn revoked(&mut self, partition: Partition);
+}
+
+/// What a step writes, in order.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    records: Vec<NewRecord>,
+}
+
+impl Outputs {
+    /// Writes a record to a topic of [`ProcessorSpec::outputs`].
+    pub fn send(&mut self, topic: Topic, partition: Partition, key: Bytes, value: Bytes) {
+        self.records.push(NewRecord { topic, partition, key, value: Some(value) });
+    }
+
+    /// Keeps state for a partition of the input; none forgets it.
+    pub fn keep(&mut self, changelog: Topic, partition: Partition, key: Bytes, value: Option<Bytes>) {
+        self.records.push(NewRecord { topic: changelog, partition, key, value });
+    }
+
+    /// What was written since the last call.
+    pub fn take(&mut self) -> Vec<NewRecord> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// What was written so far.
+    #[must_use]
+    pub fn records(&self) -> &[NewRecord] {
+        &self.records
+    }
+}
+
+/// How a processor is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorStatus {
+    /// Partitions it holds.
+    pub partitions: Vec<Partition>,
+    /// Partitions that wait, each with its reason.
+    pub waiting: Vec<(Partition, &'static str)>,
+    /// Records taken since it began, whose step is committed.
+    pub committed: u64,
+    /// Steps aborted since it began.
+    pub aborted: u64,
+    /// Why it ended; none while it lives.
+    pub ended: Option<Ended>,
+}
+
+/// Why a processor ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// It failed; the service must stop.
+    Failed(String),
+}
+
+/// A running processor. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct ProcessorHandle {
+    stop: watch::Sender<bool>,
+    status: watch::Receiver<ProcessorStatus>,
+}
+
+impl ProcessorHandle {
+    /// A handle from its parts, for a backbone: the thread watches `stop` and tells its status,
+    /// the last of which has `ended`.
+    #[must_use]
+    pub const fn new(stop: watch::Sender<bool>, status: watch::Receiver<ProcessorStatus>) -> Self {
+        Self { stop, status }
+    }
+
+    /// How it is, now and as it changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<ProcessorStatus> {
+        self.status.clone()
+    }
+
+    /// Asks it to commit what it has taken and end, and waits until it has.
+    pub async fn stop(mut self) -> Ended {
+        // If the thread is gone its last status says why.
+        let _ = self.stop.send(true);
+        let ended = self.status.wait_for(|status| status.ended.is_some()).await;
+        let gone = || Ended::Failed("processor thread is gone".to_owned());
+        ended.ok().and_then(|status| status.ended.clone()).unwrap_or_else(gone)
+    }
+}
+
+impl Drop for ProcessorHandle {
+    fn drop(&mut self) {
+        // The thread also sees the sender go.
+        let _ = self.stop.send(true);
+    }
+}
