@@ -1,7 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod clock;
+mod config;
+mod health;
 mod ids;
+pub mod limits;
+mod metrics;
+mod stage;
+mod stop;
+mod telemetry;
 
+pub use admin::{AdminConfig, admin_routes, serve_admin};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::{ConfigError, KeyProblem, environment, load, parse};
+pub use health::{Health, Part, PartState};
 pub use ids::{CountedIds, Ids, RandomIds};
+pub use metrics::Metrics;
+pub use stage::{Context, StageConfig, install_crypto, stage_main, stop_on_panic};
+pub use stop::Stop;
+pub use telemetry::{LogConfig, LogFormat, start_log};

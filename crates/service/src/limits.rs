@@ -1,0 +1,10 @@
+//! The bounds of a stage's frame, each with its reason.
+
+use std::time::Duration;
+
+/// How long a stage may take to drain after it was asked to stop: below the 30 s after which
+/// container platforms kill.
+pub const DRAIN_MAX: Duration = Duration::from_secs(25);
+
+/// The longest configuration file: a hundred times a large one.
+pub const CONFIG_MAX_BYTES: u64 = 1024 * 1024;

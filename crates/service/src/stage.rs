@@ -1,0 +1,144 @@
+//! How a stage starts, lives and stops: the same for all.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::admin::{AdminConfig, serve_admin};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{environment, load};
+use crate::health::Health;
+use crate::ids::{Ids, RandomIds};
+use crate::limits::DRAIN_MAX;
+use crate::metrics::Metrics;
+use crate::stop::Stop;
+use crate::telemetry::{LogConfig, start_log};
+
+/// What every stage is given.
+#[derive(Clone)]
+pub struct Context {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub ids: Arc<dyn Ids>,
+    /// Where it says how it is.
+    pub health: Health,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// When it must end.
+    pub stop: Stop,
+}
+
+impl Context {
+    /// The machine's clock and chance, and nothing said or counted yet.
+    #[must_use]
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            health: Health::default(),
+            metrics: Metrics::default(),
+            stop: Stop::new(),
+        }
+    }
+}
+
+/// What a stage's configuration has in common with the others'.
+pub trait StageConfig: DeserializeOwned {
+    /// Its `[log]` section.
+    fn log(&self) -> &LogConfig;
+    /// Its `[admin]` section.
+    fn admin(&self) -> &AdminConfig;
+}
+
+/// A stage's `main`: reads `--config FILE`, starts logs and the admin listener, runs until the
+/// stage ends or is asked to stop, and gives it [`DRAIN_MAX`] to drain.
+pub fn stage_main<C, F, R>(stage: &'static str, run: F) -> ExitCode
+where
+    C: StageConfig,
+    F: FnOnce(C, Context) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    match started(stage, run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("{stage}: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn started<C, F, R>(stage: &'static str, run: F) -> anyhow::Result<()>
+where
+    C: StageConfig,
+    F: FnOnce(C, Context) -> R,
+    R: Future<Output = anyhow::Result<()>>,
+{
+    let file = config_argument(stage)?;
+    let config: C = load(&file, &environment())?;
+    start_log(config.log());
+    install_crypto();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let context = Context::system();
+        stop_on_panic(&context.stop);
+        context.stop.on_signals()?;
+        let (health, metrics) = (context.health.clone(), context.metrics.clone());
+        serve_admin(config.admin(), health, metrics, context.stop.child()).await?;
+        tracing::info!(stage, version = env!("CARGO_PKG_VERSION"), "stage starts");
+        let stop = context.stop.clone();
+        let ended = run_to_end(run(config, context), stop).await;
+        tracing::info!(stage, "stage stopped");
+        ended
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+async fn run_to_end(
+    run: impl Future<Output = anyhow::Result<()>>,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let mut run = std::pin::pin!(run);
+    tokio::select! {
+        ended = &mut run => return ended,
+        () = stop.asked() => {}
+    }
+    tokio::time::timeout(DRAIN_MAX, run)
+        .await
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("did not drain within {} s", DRAIN_MAX.as_secs())))
+}
+
+/// Installs the one TLS provider of the process. A second call changes nothing.
+pub fn install_crypto() {
+    // Fails only if one was installed before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// A panic is a bug: it is told by its place, never by its message, which may hold input, and the
+/// process stops in order.
+pub fn stop_on_panic(stop: &Stop) {
+    let stop = stop.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        tracing::error!(place, "panicked; stopping");
+        stop.ask();
+    }));
+}
+
+fn config_argument(stage: &'static str) -> anyhow::Result<PathBuf> {
+    let usage = || anyhow::anyhow!("usage: trailgate-{stage} --config FILE");
+    let mut arguments = std::env::args_os().skip(1);
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (Some(flag), Some(file), None) if flag == "--config" => Ok(PathBuf::from(file)),
+        _ => Err(usage()),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not have started")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
