@@ -1,0 +1,87 @@
+//! Why the table can't be used. Library messages are kept for the log only where they come from the
+//! store or the table's own files, never from rows.
+
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::TransactionError;
+use object_store::Error as StoreError;
+
+/// Why a table could not be opened, read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// Not now: the store failed or took too long. Try again.
+    #[error("object store failed: {code}")]
+    Store {
+        /// A stable word.
+        code: &'static str,
+    },
+    /// There is no table at the location.
+    #[error("there is no table here")]
+    Absent,
+    /// The location can't be one.
+    #[error("table location is not valid: {code}")]
+    Location {
+        /// A stable word.
+        code: &'static str,
+    },
+    /// The store lets a second writer create the same key, so commits could overwrite one another.
+    #[error("store does not refuse a second create of one key; exactly-once is not possible on it")]
+    NotExclusive,
+    /// The table lacks something that is to be written: another version made it, or a person must.
+    #[error("table lacks column {column}; upgrade the archiver")]
+    Lacks {
+        /// The column.
+        column: String,
+    },
+    /// The table's own files are not as the Delta protocol or this version wants them.
+    #[error("table is not readable: {code}")]
+    Broken {
+        /// A stable word.
+        code: &'static str,
+    },
+}
+
+impl TableError {
+    /// Whether to try again after a while; else a person must act.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Store { .. })
+    }
+}
+
+impl From<StoreError> for TableError {
+    fn from(error: StoreError) -> Self {
+        Self::Store { code: store_code(&error) }
+    }
+}
+
+impl From<DeltaTableError> for TableError {
+    fn from(error: DeltaTableError) -> Self {
+        tracing::debug!(error = %error, "delta failed");
+        match error {
+            DeltaTableError::ObjectStore { source } => source.into(),
+            DeltaTableError::Transaction { source: TransactionError::ObjectStore { source } } => {
+                source.into()
+            }
+            DeltaTableError::NotATable(_) => Self::Absent,
+            DeltaTableError::InvalidTableLocation(_) => Self::Location { code: "delta" },
+            DeltaTableError::InvalidJsonLog { .. } => Self::Broken { code: "commit_json" },
+            DeltaTableError::InvalidStatsJson { .. } => Self::Broken { code: "stats_json" },
+            // The kernel wraps the store's failures in texts of its own; what can't be told apart
+            // is tried again, and says so on each try.
+            _ => Self::Store { code: "delta" },
+        }
+    }
+}
+
+pub(crate) fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::NotFound { .. } => "not_found",
+        StoreError::AlreadyExists { .. } => "already_exists",
+        StoreError::Precondition { .. } => "precondition",
+        StoreError::NotImplemented { .. } => "not_implemented",
+        StoreError::PermissionDenied { .. } => "permission_denied",
+        StoreError::Unauthenticated { .. } => "unauthenticated",
+        StoreError::UnknownConfigurationKey { .. } => "configuration",
+        _ => "failed",
+    }
+}
