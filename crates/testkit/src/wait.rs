@@ -1,0 +1,49 @@
+//! Waiting for what a test waits for, never for a time.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::fail::give_up;
+use crate::limits::{POLL, WAIT_MAX};
+
+/// Polls `look` until it gives something, and ends the test if it has given nothing after
+/// [`WAIT_MAX`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let mut looks = 0;
+/// let third = trailgate_testkit::until("the third look", async || {
+///     looks += 1;
+///     (looks == 3).then_some(looks)
+/// });
+/// assert_eq!(third.await, 3);
+/// # }
+/// ```
+pub async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, look: F) -> T {
+    until_within(WAIT_MAX, what, look).await
+}
+
+/// As [`until`], with another patience.
+pub async fn until_within<T, F: AsyncFnMut() -> Option<T>>(
+    patience: Duration,
+    what: &str,
+    mut look: F,
+) -> T {
+    let deadline = tokio::time::Instant::now() + patience;
+    loop {
+        if let Some(found) = within(deadline, what, look()).await {
+            return found;
+        }
+        if tokio::time::Instant::now() >= deadline {
+            give_up("waited in vain for", &what);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn within<T>(deadline: tokio::time::Instant, what: &str, look: impl Future<Output = T>) -> T {
+    match tokio::time::timeout_at(deadline, look).await {
+        Ok(found) => found,
+        Err(_) => give_up("waited in vain (a single look took too long) for", &what),
+    }
+}
