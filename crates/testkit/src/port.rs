@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::fail::{OrGiveUp, give_up};
 use crate::limits::PORTS;
+use crate::parts::Parts;
 
 /// A port of 127.0.0.1 that nobody listens on and that no other test is given while this process
 /// lives.
@@ -18,7 +19,7 @@ use crate::limits::PORTS;
 /// come from outside the range of outgoing connections, and each is held by a lock file.
 #[must_use]
 pub fn free_port() -> u16 {
-    let folder = std::env::temp_dir().join("trailgate-testkit-ports");
+    let folder = Parts::find().cache.join("ports");
     std::fs::create_dir_all(&folder).or_give_up("making the folder of port locks");
     let count = PORTS.end - PORTS.start;
     let first = random() % count;

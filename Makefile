@@ -1,0 +1,25 @@
+# The entry points. Each exits non-zero when what it claims does not hold, and cleans up after itself.
+
+.PHONY: help demo test lint bench parts
+
+help:
+	@echo 'make demo              a LangGraph run becomes an SQL row, on this machine'
+	@echo 'make test              everything that CI runs, real components included'
+	@echo 'make lint              format, clippy, dependencies'
+	@echo 'make bench NAME=...    one benchmark, with its peers'
+	@echo 'make parts             only install what the tests drive'
+
+demo:
+	@scripts/demo
+
+test:
+	@scripts/test
+
+lint:
+	@scripts/lint
+
+bench:
+	@scripts/bench $(NAME)
+
+parts:
+	@scripts/install-test-parts
