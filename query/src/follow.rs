@@ -1,0 +1,228 @@
+//! Following `audit.events` and the table, into the hot tail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trailgate_schemas::{Micros, SchemaId};
+use trailgate_service::{Part, Stop};
+use trailgate_table::{DecodeError, Decoder, KnowError, LogPartition, LogRecord, Snapshot, Table};
+use trailgate_topics::{
+    Backbone, BackboneError, Offset, Partition, Record, RegistryError, Tail, TailBatch, Topic,
+};
+
+use crate::hot_tail::{HotTail, NewRows, TailLimits};
+use crate::limits::{RETRY_AFTER, SNAPSHOT_EVERY, TAIL_CHUNK_RECORDS, TAIL_WAIT};
+
+/// Why the tail can't be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The backbone.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// The table.
+    #[error(transparent)]
+    Table(#[from] trailgate_table::TableError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A newer Trailgate writes what this one has no column for.
+    #[error(transparent)]
+    Schema(#[from] KnowError),
+    /// Rows could not be made.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The scratch folder refuses.
+    #[error(transparent)]
+    Spill(#[from] crate::spill::SpillError),
+    /// The decoding task ended: the process is stopping.
+    #[error("decoding ended")]
+    Ended,
+}
+
+/// Follows until `stop`; `part` says whether it can.
+pub struct Follower {
+    backbone: Arc<dyn Backbone>,
+    table: Table,
+    tail: HotTail,
+    part: Part,
+}
+
+impl Follower {
+    /// An empty tail behind the table's newest version, to be followed by [`Self::run`].
+    ///
+    /// # Errors
+    /// If the table can't be read or the scratch folder not be emptied.
+    pub async fn open(
+        backbone: Arc<dyn Backbone>,
+        table: Table,
+        limits: TailLimits,
+        part: Part,
+    ) -> Result<(Self, HotTail), FollowError> {
+        let disk = |e: std::io::Error| crate::spill::SpillError::Disk(e.kind());
+        if limits.scratch.exists() {
+            std::fs::remove_dir_all(&limits.scratch).map_err(disk)?;
+        }
+        std::fs::create_dir_all(&limits.scratch).map_err(disk)?;
+        let snapshot = table.snapshot().await?;
+        let schema = snapshot.schema()?;
+        let tail = HotTail::behind(snapshot, schema, backbone.partitions(), limits);
+        Ok((Self { backbone, table, tail: tail.clone(), part }, tail))
+    }
+
+    /// Follows until `stop`. What fails is tried again; the tail's state says how it stands.
+    pub async fn run(self, stop: Stop) {
+        tokio::select! {
+            () = stop.asked() => {}
+            () = self.follow_table() => {}
+            () = self.follow_topic() => {}
+        }
+    }
+
+    async fn follow_table(&self) {
+        loop {
+            tokio::time::sleep(SNAPSHOT_EVERY).await;
+            match self.table.snapshot().await {
+                Ok(snapshot) => self.tail.archived(snapshot),
+                Err(error) => tracing::warn!(%error, "table can't be read; answers use the tail"),
+            }
+        }
+    }
+
+    async fn follow_topic(&self) {
+        loop {
+            if let Err(error) = self.follow_once().await {
+                tracing::warn!(%error, "hot tail begins again");
+                self.tail.unreachable();
+                self.part.not_ready("tail");
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// From where the table ends, for as long as nothing fails.
+    async fn follow_once(&self) -> Result<(), FollowError> {
+        let snapshot = self.table.snapshot().await?;
+        let mut reader = self.open_tail(&snapshot).await?;
+        let schema = snapshot.schema()?;
+        self.tail.restart(snapshot, Arc::clone(&schema), self.backbone.partitions());
+        let mut decoder = Decoder::new(schema);
+        loop {
+            if !self.tail.has_room() {
+                self.part.ready();
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+            let batch = match reader.next(TAIL_WAIT).await {
+                Err(BackboneError::Unreachable { .. }) => {
+                    self.tail.unreachable();
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    continue;
+                }
+                other => other?,
+            };
+            decoder = self.take(decoder, batch).await?;
+            self.part.ready();
+        }
+    }
+
+    async fn open_tail(&self, snapshot: &Snapshot) -> Result<Box<dyn Tail>, BackboneError> {
+        let from = (0..self.backbone.partitions()).filter_map(|p| {
+            let next = snapshot.ids().get(&LogPartition(p))?.next_offset;
+            Some((Partition(p), Offset(next)))
+        });
+        self.backbone.tail(Topic::Events, &from.collect::<Vec<_>>()).await
+    }
+
+    /// Decodes off the runtime and takes the rows in.
+    async fn take(&self, mut decoder: Decoder, batch: TailBatch) -> Result<Decoder, FollowError> {
+        let numbered = self.number(batch.records);
+        let mut rows = Vec::new();
+        for chunk in numbered {
+            loop {
+                let (back, chunk, made) = decode(decoder, Arc::clone(&chunk)).await?;
+                decoder = back;
+                match made {
+                    Ok(batches) => {
+                        rows.extend(new_rows(&chunk, batches));
+                        break;
+                    }
+                    Err(DecodeError::UnknownSchema(id)) => self.learn(&mut decoder, id).await?,
+                    Err(other) => return Err(other.into()),
+                }
+            }
+        }
+        let (tail, ends) = (self.tail.clone(), batch.ends);
+        let taken = tokio::task::spawn_blocking(move || tail.take(rows, &ends)).await;
+        taken.map_err(|_| FollowError::Ended)??;
+        Ok(decoder)
+    }
+
+    async fn learn(&self, decoder: &mut Decoder, id: SchemaId) -> Result<(), FollowError> {
+        match self.backbone.registry().schema(id).await {
+            Ok(text) => Ok(decoder.know(id, &text)?),
+            Err(RegistryError::Unknown(_)) => {
+                decoder.give_up_on(id);
+                Ok(())
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Gives each record its row number, in chunks of one partition.
+    fn number(&self, records: Vec<Record>) -> Vec<Arc<Vec<LogRecord>>> {
+        let mut next: BTreeMap<u32, i64> = BTreeMap::new();
+        let mut open: BTreeMap<u32, Vec<LogRecord>> = BTreeMap::new();
+        let mut done = Vec::new();
+        for record in records {
+            let Partition(p) = record.partition;
+            let index = next.entry(p).or_insert_with(|| self.tail.next_index(LogPartition(p)));
+            let chunk = open.entry(p).or_default();
+            chunk.push(log_record(record, *index));
+            *index += 1;
+            if chunk.len() >= TAIL_CHUNK_RECORDS {
+                done.push(Arc::new(std::mem::take(chunk)));
+            }
+        }
+        done.extend(open.into_values().filter(|chunk| !chunk.is_empty()).map(Arc::new));
+        done
+    }
+}
+
+fn log_record(record: Record, log_index: i64) -> LogRecord {
+    let session = std::str::from_utf8(&record.key).ok().and_then(|key| key.parse().ok());
+    LogRecord {
+        partition: LogPartition(record.partition.0),
+        offset: record.offset.0,
+        log_index,
+        appended_at: record.appended_at,
+        session,
+        value: record.value.unwrap_or_default(),
+    }
+}
+
+fn new_rows(
+    chunk: &[LogRecord],
+    batches: Vec<arrow::record_batch::RecordBatch>,
+) -> Option<NewRows> {
+    let (first, last) = (chunk.first()?, chunk.last()?);
+    Some(NewRows {
+        partition: first.partition,
+        first_index: first.log_index,
+        count: last.log_index + 1 - first.log_index,
+        last_at: chunk.iter().map(|record| record.appended_at).max().unwrap_or(Micros(0)),
+        batches,
+    })
+}
+
+type Decoded = Result<Vec<arrow::record_batch::RecordBatch>, DecodeError>;
+
+async fn decode(
+    mut decoder: Decoder,
+    chunk: Arc<Vec<LogRecord>>,
+) -> Result<(Decoder, Arc<Vec<LogRecord>>, Decoded), FollowError> {
+    let decoding = tokio::task::spawn_blocking(move || {
+        let made = decoder.decode(&chunk);
+        (decoder, chunk, made)
+    });
+    decoding.await.map_err(|_| FollowError::Ended)
+}

@@ -1,0 +1,140 @@
+//! Which statements may run: one, and only one that reads.
+
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast;
+
+use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES};
+
+/// Why a statement does not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is too long.
+    #[error("statement is longer than {SQL_MAX_BYTES} bytes")]
+    TooLong,
+    /// There is none.
+    #[error("there is no statement")]
+    Empty,
+    /// There is more than one.
+    #[error("there is more than one statement; send one at a time")]
+    Several,
+    /// It does not parse.
+    #[error("statement does not parse{}", at(.place))]
+    Syntax {
+        /// Line and column, from 1, where the parser names one.
+        place: Option<(u64, u64)>,
+    },
+    /// It would change something or reach outside.
+    #[error("only statements that read are allowed: SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE")]
+    NotReading,
+}
+
+fn at(place: &Option<(u64, u64)>) -> String {
+    place.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
+}
+
+/// Parses the one statement of `sql`, if it is one that reads.
+///
+/// # Errors
+/// [`Refused`] says why not.
+pub(crate) fn parse(sql: &str) -> Result<Statement, Refused> {
+    if sql.len() > SQL_MAX_BYTES {
+        return Err(Refused::TooLong);
+    }
+    let dialect = datafusion::sql::sqlparser::dialect::GenericDialect {};
+    let parser = DFParserBuilder::new(sql).with_dialect(&dialect).with_recursion_limit(SQL_DEPTH_MAX);
+    let mut statements = parser
+        .build()
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| Refused::Syntax { place: place_in(&error.to_string()) })?;
+    let statement = statements.pop_front().ok_or(Refused::Empty)?;
+    if !statements.is_empty() {
+        return Err(Refused::Several);
+    }
+    if reads(&statement) { Ok(statement) } else { Err(Refused::NotReading) }
+}
+
+/// Whether a plan only reads: no DDL, no DML, no COPY, no SET, anywhere inside.
+///
+/// # Errors
+/// [`Refused::NotReading`] if not.
+pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), Refused> {
+    let options =
+        SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(plan).map_err(|_| Refused::NotReading)
+}
+
+fn reads(statement: &Statement) -> bool {
+    match statement {
+        Statement::Statement(statement) => matches!(
+            **statement,
+            ast::Statement::Query(_)
+                | ast::Statement::Explain { .. }
+                | ast::Statement::ExplainTable { .. }
+                | ast::Statement::ShowTables { .. }
+                | ast::Statement::ShowColumns { .. }
+        ),
+        Statement::Explain(explain) => reads(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => false,
+    }
+}
+
+/// The place in a parser's words: "… at Line: 1, Column: 8". Only the numbers are taken: the words
+/// repeat the statement.
+fn place_in(message: &str) -> Option<(u64, u64)> {
+    let (_, rest) = message.rsplit_once("Line: ")?;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reads_is_let_through() {
+        for sql in ["SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a", "EXPLAIN SELECT 1;", "SHOW TABLES", "DESCRIBE nodes"] {
+            assert!(parse(sql).is_ok(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_changes_or_reaches_outside_is_refused() {
+        let statements = [
+            "DROP TABLE events",
+            "DELETE FROM events",
+            "INSERT INTO events VALUES (1)",
+            "COPY events TO '/tmp/x.csv'",
+            "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+            "CREATE TABLE x AS SELECT 1",
+            "SET datafusion.execution.batch_size = 1",
+            "RESET datafusion.execution.batch_size",
+            "PREPARE p AS SELECT 1",
+            "EXPLAIN COPY events TO '/tmp/x.csv'",
+        ];
+        for sql in statements {
+            assert_eq!(parse(sql), Err(Refused::NotReading), "{sql}");
+        }
+    }
+
+    #[test]
+    fn one_statement_at_a_time() {
+        assert_eq!(parse("SELECT 1; SELECT 2"), Err(Refused::Several));
+        assert_eq!(parse("  "), Err(Refused::Empty));
+    }
+
+    #[test]
+    fn a_syntax_error_is_told_by_its_place_alone() {
+        let refused = parse("SELECT 'hunter2'\n FROM events ORDER hunter2").unwrap_err();
+        assert!(matches!(refused, Refused::Syntax { place: Some((2, _)) }), "{refused:?}");
+        assert!(!refused.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_no_crash() {
+        let sql = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
+        assert!(matches!(parse(&sql), Err(Refused::Syntax { .. })));
+    }
+}
