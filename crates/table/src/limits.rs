@@ -25,3 +25,16 @@ pub const ROW_GROUP_ROWS: usize = 64 * 1024;
 /// The longest text that is kept as a file's smallest or largest value; beyond it the file has
 /// none for that column, which only costs pruning.
 pub const STATS_TEXT_MAX_BYTES: usize = 128;
+
+/// How long one request to a bucket may take: a data file at 2 MiB/s.
+pub const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// How often a request to a bucket is sent again before its failure is told: what is told is tried
+/// again by the archiver, with its memory bounded.
+pub const RETRIES_MAX: usize = 3;
+
+/// How long sending again may go on.
+pub const RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Files of the log that are read at once when a table is opened.
+pub const LOG_READS: usize = 16;
