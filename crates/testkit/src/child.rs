@@ -204,6 +204,31 @@ mod tests {
         drop(folder);
     }
 
+    #[tokio::test]
+    async fn a_killed_test_process_takes_its_children_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        let inner = "child::tests::starts_a_child_and_waits_to_be_killed";
+        test.args(["--ignored", "--exact", inner, "--nocapture"]);
+        let mut test = Child::start("inner test", test, &folder.path().join("log"));
+        let child = crate::until("the inner test's child", async || {
+            test.log().lines().find_map(|line| line.strip_prefix("child ")?.parse::<u32>().ok())
+        })
+        .await;
+        assert!(!is_gone(child));
+        // Its group would not reach the child, which has one of its own.
+        test.kill();
+        crate::until("the child's end", async || is_gone(child).then_some(())).await;
+    }
+
+    #[test]
+    #[ignore = "is the process that another test kills"]
+    fn starts_a_child_and_waits_to_be_killed() {
+        let (_folder, mut child) = shell("sleep 600");
+        println!("\nchild {}", child.pid());
+        child.process.wait().unwrap();
+    }
+
     // Killed and not yet waited for by init is gone, too.
     fn is_gone(pid: u32) -> bool {
         match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
