@@ -6,6 +6,7 @@ mod config;
 mod custody;
 mod embedded;
 mod kafka;
+mod limits;
 mod processor;
 mod record;
 mod registry;

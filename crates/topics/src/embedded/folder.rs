@@ -1,0 +1,147 @@
+//! The log's folder: created so that it survives a power cut, and held by one process at a time.
+//!
+//! Held means an exclusive `flock` on a file in it. The kernel lets go of that when the process
+//! ends, however it ends, so there is no stale lock; the text in the file only says who holds it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use trailgate_schemas::Micros;
+
+use super::storage;
+use crate::backbone::BackboneError;
+
+/// A folder that this process holds.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Keeps the lock.
+    _lock: File,
+}
+
+impl Folder {
+    /// Creates the folder if it is missing, and takes hold of it.
+    ///
+    /// # Errors
+    /// [`BackboneError::Held`] if another process holds it, [`BackboneError::Storage`] if it can't
+    /// be made or written.
+    pub(super) fn hold(path: &Path, now: Micros) -> Result<Self, BackboneError> {
+        create_durably(path).map_err(|error| storage::io(&error))?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join(LOCK_NAME))
+            .map_err(|error| storage::io(&error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
+            Err(TryLockError::Error(error)) => return Err(storage::io(&error)),
+        }
+        write_holder(&mut lock, now).map_err(|error| storage::io(&error))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The database in it.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_NAME)
+    }
+
+    /// Makes the names in it durable.
+    ///
+    /// # Errors
+    /// If it can't be synced.
+    pub(super) fn sync(&self) -> Result<(), BackboneError> {
+        sync(&self.path).map_err(|error| storage::io(&error))
+    }
+}
+
+fn write_holder(lock: &mut File, now: Micros) -> std::io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    lock.write_all(format!("{} {}\n", std::process::id(), rfc3339(now)).as_bytes())
+}
+
+/// Who holds it, as far as that one has said so yet.
+fn held(path: &Path, lock: &mut File) -> BackboneError {
+    let mut text = String::new();
+    let said = lock.read_to_string(&mut text).ok().and_then(|_| {
+        let (pid, since) = text.trim_end().split_once(' ')?;
+        Some((pid.parse().ok()?, since.to_owned()))
+    });
+    let (pid, since) = said.unwrap_or_else(|| (0, "just now".to_owned()));
+    BackboneError::Held { folder: path.display().to_string(), pid, since }
+}
+
+/// A new folder is durable when the folder that it lies in is.
+fn create_durably(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_durably(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    sync(parent)
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// UTC to the second; days to a date by the proleptic Gregorian calendar, counted in years that
+/// begin in March so that the leap day is a year's last.
+fn rfc3339(time: Micros) -> String {
+    let seconds = time.0.div_euclid(1_000_000);
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let since_0000_03_01 = days + 719_468;
+    let (era, of_era) =
+        (since_0000_03_01.div_euclid(146_097), since_0000_03_01.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+const LOCK_NAME: &str = "lock";
+const DATABASE_NAME: &str = "log.sqlite";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_dates() {
+        let said = |seconds: i64| rfc3339(Micros(seconds * 1_000_000));
+        assert_eq!(said(0), "1970-01-01T00:00:00Z");
+        assert_eq!(said(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(said(1_795_485_943), "2026-11-24T02:05:43Z");
+        assert_eq!(said(-1), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_folder_is_held_by_one_and_free_when_that_one_is_gone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = Folder::hold(&path, Micros(0)).unwrap();
+        let said = Folder::hold(&path, Micros(0)).unwrap_err();
+        let folder = path.display().to_string();
+        let since = "1970-01-01T00:00:00Z".to_owned();
+        assert_eq!(said, BackboneError::Held { folder, pid: std::process::id(), since });
+        drop(first);
+        Folder::hold(&path, Micros(0)).unwrap();
+    }
+}
