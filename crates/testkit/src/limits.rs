@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// A real component that is not up by then won't come up: the slowest (a JVM on two busy cores)
-/// takes 10 s.
-pub const START_MAX: Duration = Duration::from_secs(90);
+/// A real component that is not up by then will not come up: the slowest (Keycloak on two busy cores)
+/// takes 60 s.
+pub const START_MAX: Duration = Duration::from_secs(180);
 
 /// What a test waits for has happened by then, or never will.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);

@@ -86,7 +86,7 @@ impl Planted {
     pub fn found_in(&self, haystack: &[u8]) -> Option<&'static str> {
         self.forms()
             .into_iter()
-            .find(|(_, form)| haystack.windows(form.len()).any(|window| window == form))
+            .find(|(_, form)| memchr::memmem::find(haystack, form).is_some())
             .map(|(name, _)| name)
     }
 }

@@ -32,12 +32,6 @@ impl Parts {
         PARTS.get_or_init(ask)
     }
 
-    /// Whether Keycloak is installed, which only one slow test needs.
-    #[must_use]
-    pub fn has_keycloak(&self) -> bool {
-        self.keycloak.is_some()
-    }
-
     /// Python with `langgraph_sdk`. Like all of these: ends the test if it is not installed.
     #[must_use]
     pub fn python(&self) -> &Path {

@@ -1,0 +1,107 @@
+//! A real full identity provider: Keycloak, with one realm (tests/parts/keycloak/realm.json).
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::child::Child;
+use crate::daemon::answers_ok;
+use crate::fail::{OrGiveUp, give_up};
+use crate::limits::START_MAX;
+use crate::parts::{Parts, project_root};
+use crate::port::free_port;
+use crate::wait::until_within;
+
+/// Keycloak with the realm `company`: alice of the group `agents`, mallory of the group `guests`,
+/// and a client whose tokens are for the audience `trailgate`.
+#[derive(Debug)]
+pub struct Keycloak {
+    issuer: String,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Keycloak {
+    /// Starts one. Takes about 40 s: it builds itself first.
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("trailgate-keycloak-").tempdir();
+        let folder = folder.or_give_up("making Keycloak's folder");
+        let home = folder.path().join("keycloak");
+        // It writes into its own folder when it builds itself.
+        copy_tree(Parts::find().keycloak(), &home);
+        let import = home.join("data/import");
+        std::fs::create_dir_all(&import).or_give_up("making Keycloak's import folder");
+        let realm = project_root().join("tests/parts/keycloak/realm.json");
+        std::fs::copy(realm, import.join("realm.json")).or_give_up("copying the realm");
+        let (port, management) = (free_port(), free_port());
+        let process = launch(&home, port, management, &folder.path().join("log"));
+        let issuer = format!("http://127.0.0.1:{port}/realms/company");
+        let mut keycloak = Self { issuer, process, _folder: folder };
+        let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer);
+        until_within(START_MAX, "Keycloak's start", async || {
+            keycloak.process.must_live();
+            answers_ok(&discovery).await.then_some(())
+        })
+        .await;
+        keycloak
+    }
+
+    /// The realm's issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// An access token of `alice` or `mallory`, as a command line gets it.
+    pub async fn token(&self, user: &str) -> String {
+        let url = format!("{}/protocol/openid-connect/token", self.issuer);
+        let password = format!("{user}-password");
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "agents-cli"),
+            ("username", user),
+            ("password", &password),
+        ];
+        let answer = reqwest::Client::new().post(url).form(&form).send().await;
+        let answer = answer.or_give_up("asking Keycloak for a token");
+        let body: Value = answer.json().await.or_give_up("reading Keycloak's answer");
+        match body["access_token"].as_str() {
+            Some(token) => token.to_owned(),
+            None => give_up("Keycloak refused a token", &body),
+        }
+    }
+}
+
+fn launch(home: &Path, port: u16, management: u16, log: &Path) -> Child {
+    let java = Parts::find().java();
+    let runtime = java.ancestors().nth(2).or_give_up("Java's home");
+    let mut command = Command::new(home.join("bin/kc.sh"));
+    command
+        .args(["start-dev", "--import-realm", "--http-host=127.0.0.1"])
+        .arg(format!("--http-port={port}"))
+        .arg(format!("--http-management-port={management}"))
+        .env("JAVA_HOME", runtime)
+        .env("JAVA", java)
+        .env("JAVA_OPTS_KC_HEAP", "-Xmx512m");
+    Child::start("keycloak", command, log)
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-R").arg(from).arg(to).status();
+    if !status.or_give_up("copying Keycloak").success() {
+        give_up("copying Keycloak", &"cp failed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_user_of_the_realm_gets_a_token() {
+        let keycloak = Keycloak::start().await;
+        assert_eq!(keycloak.token("alice").await.split('.').count(), 3);
+    }
+}
