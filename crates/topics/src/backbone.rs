@@ -147,6 +147,17 @@ pub trait Backbone: Send + Sync + 'static {
         time: trailgate_schemas::Micros,
     ) -> Result<Offset, BackboneError>;
 
+    /// How far `group` has committed in each partition of `topic`; partitions without a commit are
+    /// left out.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    async fn committed(
+        &self,
+        group: &str,
+        topic: Topic,
+    ) -> Result<Vec<(Partition, Offset)>, BackboneError>;
+
     /// Deletes what lies before `before`.
     ///
     /// # Errors
