@@ -1,0 +1,32 @@
+//! The bounds of the masker, each with its reason.
+
+use std::time::Duration;
+
+/// How often a step is committed: the lowest interval at which transactions cost no throughput.
+pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a held tail waits for its next piece before it comes out masked.
+pub const TAIL_HELD_MAX: Duration = Duration::from_secs(30);
+
+/// Open bodies of one partition whose tails are held. Beyond it the oldest comes out masked.
+pub const OPEN_BODIES_MAX: usize = 1024;
+
+/// Producers of one partition whose numbers are remembered. Beyond it the one that was silent
+/// longest is forgotten: a producer that is alive says so every 30 s.
+pub const PRODUCERS_MAX: usize = 1024;
+
+/// Holes of one producer that wait for its heartbeat to explain them. Beyond it the oldest is
+/// reported at once.
+pub const HOLES_MAX: usize = 256;
+
+/// The longest masked field: a masked record stays below 512 KiB.
+pub const FIELD_MAX_BYTES: usize = 384 * 1024;
+
+/// Redactions told one by one; beyond it they are counted for each rule.
+pub const REDACTIONS_MAX: usize = 200;
+
+/// How long a registry may take to answer before the partition waits and is tried again.
+pub const REGISTRY_WAIT: Duration = Duration::from_secs(5);
+
+/// How often what the masker has taken and what is old enough is trimmed from `audit.raw`.
+pub const TRIM_EVERY: Duration = Duration::from_secs(60);

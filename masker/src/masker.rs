@@ -1,0 +1,268 @@
+//! The masker as a stream processor: a sealed event in, a masked event out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use trailgate_envelope::{OwnSeal, RefusedEvent};
+use trailgate_schemas::{
+    AuditEvent, EventWriter, Kind, Micros, PayloadState, SealedEvent, SessionId,
+};
+use trailgate_service::Clock;
+use trailgate_topics::{Flow, Outputs, Partition, ProcessError, Processor, Record, Topic};
+
+use crate::clean::Cleaner;
+use crate::counters::Number;
+use crate::gap;
+use crate::heartbeat::Heartbeat;
+use crate::limits::TAIL_HELD_MAX;
+use crate::metrics::{Counts, Reason};
+use crate::reading::{Read, Reading};
+use crate::state::{BodyId, State};
+
+/// The masker's own part of the stream processor.
+pub struct Masker {
+    reading: Reading,
+    cleaner: Cleaner,
+    writer: EventWriter,
+    seal: OwnSeal,
+    clock: Arc<dyn Clock>,
+    counts: Counts,
+    partitions: HashMap<Partition, State>,
+}
+
+impl Masker {
+    pub(crate) fn new(
+        reading: Reading,
+        cleaner: Cleaner,
+        writer: EventWriter,
+        seal: OwnSeal,
+        clock: Arc<dyn Clock>,
+        counts: Counts,
+    ) -> Self {
+        Self { reading, cleaner, writer, seal, clock, counts, partitions: HashMap::new() }
+    }
+
+    /// A record's way: read, count, mask, write.
+    fn take(&mut self, record: &Record, outputs: &mut Outputs) -> Result<Flow, ProcessError> {
+        match self.reading.read(record.value.as_deref().unwrap_or_default()) {
+            Read::NotNow(reason) => {
+                self.counts.waits.get_or_create(&Reason { reason }).inc();
+                return Ok(Flow::Wait { reason });
+            }
+            Read::Event(event) => self.event(record, *event, outputs)?,
+            Read::Withheld(sealed, reason) => self.withheld(record, &sealed, reason, outputs)?,
+            Read::Undecodable(reason) => {
+                self.refuse(record, reason, outputs);
+                let event = gap::undecodable(record, reason);
+                self.write(record.partition, &event.map_err(|_| BROKEN)?, outputs)?;
+            }
+        }
+        self.counts.records.inc();
+        Ok(Flow::Done)
+    }
+
+    fn event(
+        &mut self,
+        record: &Record,
+        event: AuditEvent,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let partition = record.partition;
+        if event.kind == Kind::Heartbeat {
+            return self.heartbeat(partition, &event, outputs);
+        }
+        if !self.count(partition, &event, outputs)? {
+            return Ok(());
+        }
+        let masked = self.mask(record, event, outputs)?;
+        self.write(partition, &masked, outputs)
+    }
+
+    /// Counts the event's number; says whether it is new.
+    fn count(
+        &mut self,
+        partition: Partition,
+        event: &AuditEvent,
+        outputs: &mut Outputs,
+    ) -> Result<bool, ProcessError> {
+        let now = self.clock.now();
+        let state = self.partitions.entry(partition).or_default();
+        let (number, lost) = state.counter(event.producer_id).take(event.producer_number, now);
+        if let Some(missing) = lost {
+            self.missing(partition, event.producer_id, missing, outputs)?;
+        }
+        if number == Number::Repeated {
+            self.counts.repeated.inc();
+        }
+        Ok(number == Number::New)
+    }
+
+    fn heartbeat(
+        &mut self,
+        partition: Partition,
+        event: &AuditEvent,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let beat = Heartbeat::of(event);
+        let now = self.clock.now();
+        let state = self.partitions.entry(partition).or_default();
+        let missing = state.counter(event.producer_id).settle(beat.count, &beat.abandoned, now);
+        for missing in missing {
+            self.missing(partition, event.producer_id, missing, outputs)?;
+        }
+        Ok(())
+    }
+
+    fn missing(
+        &mut self,
+        partition: Partition,
+        producer: trailgate_schemas::ProducerId,
+        missing: crate::counters::Missing,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let lost = missing.end - missing.first;
+        tracing::error!(%producer, first = missing.first, lost, "records never came");
+        self.counts.gaps.inc_by(lost.unsigned_abs());
+        let event = gap::missing_numbers(partition, producer, missing, self.clock.now());
+        self.write(partition, &event.map_err(|_| BROKEN)?, outputs)
+    }
+
+    /// Masks every string that did not originate here, and the payload with what is held of its
+    /// body.
+    fn mask(
+        &mut self,
+        record: &Record,
+        mut event: AuditEvent,
+        outputs: &mut Outputs,
+    ) -> Result<AuditEvent, ProcessError> {
+        let partition = record.partition;
+        event.broker_time = Some(record.appended_at);
+        self.cleaner.fields(&mut event);
+        let state = self.partitions.entry(partition).or_default();
+        let id = BodyId { stream: event.stream_id, kind: event.kind };
+        let held = state.take_body(id);
+        if let Some(body) = self.cleaner.payload(&mut event, held, self.clock.now()) {
+            self.partitions.entry(partition).or_default().put_body(id, body);
+        }
+        if event.stream_count.is_some() {
+            let state = self.partitions.entry(partition).or_default();
+            for id in state.bodies_of(event.stream_id) {
+                self.release(partition, id, outputs)?;
+            }
+        }
+        self.cleaner.commit(&mut event).map_err(|_| BROKEN)?;
+        self.counts.redactions.inc_by(event.redactions.iter().map(|r| r.count.unsigned_abs()).sum());
+        Ok(event)
+    }
+
+    /// Lets a held tail out, masked, as a record of its own.
+    fn release(
+        &mut self,
+        partition: Partition,
+        id: BodyId,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let state = self.partitions.entry(partition).or_default();
+        let Some(body) = state.take_body(id) else { return Ok(()) };
+        let Some(mut event) = self.cleaner.tail(body) else { return Ok(()) };
+        self.cleaner.commit(&mut event).map_err(|_| BROKEN)?;
+        self.write(partition, &event, outputs)
+    }
+
+    /// The header stands, the payload is withheld; the sealed original goes to `audit.refused`.
+    fn withheld(
+        &mut self,
+        record: &Record,
+        sealed: &SealedEvent,
+        reason: &'static str,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        self.refuse(record, reason, outputs);
+        let mut event = gap::undecodable(record, reason).map_err(|_| BROKEN)?;
+        if !PROVES_NOTHING.contains(&reason) {
+            event.event_id = sealed.event_id;
+            event.kind = sealed.kind;
+            event.session_id = sealed.session_id;
+            event.stream_id = sealed.stream_id;
+            event.stream_seq = sealed.stream_seq;
+            event.stream_count = None;
+            event.producer_id = sealed.producer_id;
+            event.producer_number = sealed.producer_number;
+            event.gateway_time = sealed.gateway_time;
+        }
+        event.payload_state = PayloadState::Withheld;
+        self.write(record.partition, &event, outputs)
+    }
+
+    fn refuse(&mut self, record: &Record, reason: &'static str, outputs: &mut Outputs) {
+        tracing::warn!(partition = record.partition.0, offset = record.offset.0, reason, "refused");
+        self.counts.refused.get_or_create(&Reason { reason }).inc();
+        let refused = RefusedEvent {
+            reason: reason.to_owned(),
+            partition: record.partition.0,
+            offset: record.offset.0,
+            sealed: record.value.as_deref().unwrap_or_default().to_vec(),
+        };
+        let value = Bytes::from(refused.to_bytes());
+        outputs.send(Topic::Refused, record.partition, record.key.clone(), value);
+    }
+
+    fn write(
+        &self,
+        partition: Partition,
+        event: &AuditEvent,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let value = self.writer.write(event);
+        let value = value.map_err(|_| ProcessError::Broken { code: "event_not_encoded" })?;
+        outputs.send(Topic::Events, partition, key_of(event.session_id), value.into());
+        Ok(())
+    }
+}
+
+impl Processor for Masker {
+    fn restore(
+        &mut self,
+        partition: Partition,
+        _key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), ProcessError> {
+        let Some(value) = value else { return Ok(()) };
+        let state = self.partitions.entry(partition).or_default();
+        let restored = state.restore(partition, value, &self.seal);
+        restored.map_err(|code| ProcessError::State { partition, code })
+    }
+
+    fn process(&mut self, record: &Record, outputs: &mut Outputs) -> Result<Flow, ProcessError> {
+        self.take(record, outputs)
+    }
+
+    fn tick(&mut self, now: Micros, outputs: &mut Outputs) -> Result<(), ProcessError> {
+        let since = Micros(now.0 - i64::try_from(TAIL_HELD_MAX.as_micros()).unwrap_or(i64::MAX));
+        let partitions: Vec<Partition> = self.partitions.keys().copied().collect();
+        for partition in partitions {
+            let state = self.partitions.entry(partition).or_default();
+            for id in state.due(since) {
+                self.release(partition, id, outputs)?;
+            }
+            let state = self.partitions.entry(partition).or_default();
+            state.keep(partition, &self.seal, outputs)?;
+        }
+        Ok(())
+    }
+
+    fn revoked(&mut self, partition: Partition) {
+        self.partitions.remove(&partition);
+    }
+}
+
+fn key_of(session: SessionId) -> Bytes {
+    Bytes::from(session.to_string())
+}
+
+const BROKEN: ProcessError = ProcessError::Broken { code: "own_event" };
+
+/// Reasons under which not even the clear header is proven, so nothing of it is told.
+const PROVES_NOTHING: [&str; 4] =
+    ["sender_unknown", "seal_broken", "seal_malformed", "seal_version_unknown"];

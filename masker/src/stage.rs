@@ -1,0 +1,151 @@
+//! The masker as a stage: open the keys and the backbone, register the schema, run the processor,
+//! trim what was taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use trailgate_envelope::KeysFolder;
+use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros};
+use trailgate_service::{Context, Part};
+use trailgate_topics::{
+    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, Topic, open_backbone,
+};
+
+use crate::clean::Cleaner;
+use crate::config::{Config, MaskerConfig};
+use crate::limits::{COMMIT_EVERY, TRIM_EVERY};
+use crate::masker::Masker;
+use crate::metrics::Counts;
+use crate::reading::Reading;
+
+/// Runs the masker until it is asked to stop.
+///
+/// # Errors
+/// If it can't start, or can't go on.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let keys = KeysFolder::new(&config.keys.folder);
+    let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
+    run_on(backbone, keys, config.masker, context).await
+}
+
+/// Like [`run`], on a backbone that is already open.
+///
+/// # Errors
+/// If it can't start, or can't go on.
+pub async fn run_on(
+    backbone: Arc<dyn Backbone>,
+    keys: KeysFolder,
+    config: MaskerConfig,
+    context: Context,
+) -> anyhow::Result<()> {
+    let part = context.health.part("masker");
+    let Some(masker) = start(&backbone, keys, &context, &part).await? else { return Ok(()) };
+    let spec = ProcessorSpec {
+        group: "masker".to_owned(),
+        instance: config.instance.clone(),
+        input: Topic::Raw,
+        changelog: Topic::MaskerState,
+        outputs: vec![Topic::Events, Topic::Refused],
+        commit_every: COMMIT_EVERY,
+    };
+    let handle = backbone.process(spec, Box::new(masker))?;
+    let keep = Duration::from_secs(config.keep_raw_s);
+    tokio::select! {
+        () = context.stop.asked() => {}
+        () = watch(&handle, &part) => {}
+        () = trim(&backbone, keep, &context) => {}
+    }
+    part.not_ready("stopping");
+    match handle.stop().await {
+        Ended::Stopped => Ok(()),
+        Ended::Failed(code) => anyhow::bail!("masker failed: {code}"),
+    }
+}
+
+/// All that is needed before the first record, tried again while the backbone is away; none if the
+/// stop came first.
+async fn start(
+    backbone: &Arc<dyn Backbone>,
+    keys: KeysFolder,
+    context: &Context,
+    part: &Part,
+) -> anyhow::Result<Option<Masker>> {
+    let opening = keys.load_opening().context("masker's keys")?;
+    let token = keys.load_token().context("masker's keys")?;
+    let cleaner = Cleaner::new(&token)?;
+    let id = loop {
+        let topics = [Topic::Raw, Topic::Events, Topic::Refused, Topic::MaskerState];
+        let registered = async {
+            backbone.ensure(&topics).await?;
+            let registry = backbone.registry();
+            anyhow::Ok(registry.register(EVENTS_SUBJECT, AUDIT_EVENT_SCHEMA).await?)
+        };
+        match registered.await {
+            Ok(id) => break id,
+            Err(error) if is_passing(&error) => {
+                part.not_ready("backbone_unreachable");
+                tracing::warn!(%error, "backbone or registry is away; trying again");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY_AFTER) => {}
+            () = context.stop.asked() => return Ok(None),
+        }
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let reading = Reading::new(keys, opening.opener(), backbone.registry(), runtime);
+    let counts = Counts::new(&context.metrics);
+    let clock = Arc::clone(&context.clock);
+    let seal = opening.own_seal();
+    Ok(Some(Masker::new(reading, cleaner, EventWriter::new(id), seal, clock, counts)))
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    use trailgate_topics::{BackboneError, RegistryError};
+    matches!(error.downcast_ref(), Some(BackboneError::Unreachable { .. }))
+        || matches!(error.downcast_ref(), Some(RegistryError::Unreachable))
+}
+
+/// Says how the processor is, until it ends.
+async fn watch(handle: &ProcessorHandle, part: &Part) {
+    let mut status = handle.status();
+    loop {
+        let now: ProcessorStatus = status.borrow_and_update().clone();
+        match (&now.ended, now.waiting.first()) {
+            (Some(_), _) => return,
+            (None, Some((_, reason))) => part.not_ready(reason),
+            (None, None) => part.ready(),
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Deletes from `audit.raw` what the masker's group has committed and what is old enough.
+async fn trim(backbone: &Arc<dyn Backbone>, keep: Duration, context: &Context) {
+    loop {
+        tokio::time::sleep(TRIM_EVERY).await;
+        if let Err(error) = trim_once(backbone, keep, context.clock.now()).await {
+            tracing::warn!(%error, "audit.raw was not trimmed; trying again");
+        }
+    }
+}
+
+async fn trim_once(
+    backbone: &Arc<dyn Backbone>,
+    keep: Duration,
+    now: Micros,
+) -> Result<(), trailgate_topics::BackboneError> {
+    let old = Micros(now.0 - i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+    for (partition, committed) in backbone.committed("masker", Topic::Raw).await? {
+        let aged = backbone.offset_at(Topic::Raw, partition, old).await?;
+        backbone.trim(Topic::Raw, partition, aged.min(committed)).await?;
+    }
+    Ok(())
+}
+
+const EVENTS_SUBJECT: &str = "audit.events-value";
+const RETRY_AFTER: Duration = Duration::from_millis(500);
