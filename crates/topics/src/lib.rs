@@ -8,6 +8,7 @@ mod embedded;
 mod kafka;
 mod limits;
 mod processor;
+mod raw_writer;
 mod record;
 mod registry;
 mod subscription;
@@ -23,6 +24,7 @@ pub use kafka::KafkaBackbone;
 pub use processor::{
     Ended, Flow, Outputs, ProcessError, Processor, ProcessorHandle, ProcessorSpec, ProcessorStatus,
 };
+pub use raw_writer::{Heartbeat, RawWriter, RawWriterError, RecordError, Recording, Recordings};
 pub use record::{NewRecord, Offset, Partition, Record, Watermarks};
 pub use registry::{RegistryError, SchemaRegistry};
 pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};

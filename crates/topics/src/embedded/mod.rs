@@ -151,6 +151,16 @@ impl Backbone for EmbeddedLog {
         self.core.query(move |reader| reader.first_at_or_after(topic, partition, time)).await
     }
 
+    async fn committed(
+        &self,
+        group: &str,
+        topic: Topic,
+    ) -> Result<Vec<(Partition, Offset)>, BackboneError> {
+        let group = group.to_owned();
+        let committed = self.core.query(move |reader| reader.committed(&group, topic)).await?;
+        Ok(committed.into_iter().collect())
+    }
+
     async fn trim(
         &self,
         topic: Topic,

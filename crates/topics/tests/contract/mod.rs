@@ -2,7 +2,7 @@
 //! on a log of its own; Kafka runs [`all`] on a real one, so they keep apart by fresh marks and by
 //! where each partition ended when they began, and expect nothing of what lies before.
 
-#![allow(dead_code, reason = "not every caller calls each one")]
+#![allow(dead_code, unreachable_pub, reason = "every caller has its own choice of them")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod append;
