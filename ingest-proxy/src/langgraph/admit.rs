@@ -157,8 +157,7 @@ pub fn admit_run(body: &[u8], style: CreateStyle, request: Uuid) -> Result<Admit
 pub fn admit_batch(body: &[u8], request: Uuid) -> Result<AdmittedBatch, AdmitError> {
     let text = utf8(body)?;
     if !json::is_array(text) {
-        json::elements(text, |_| ())?;
-        return Err(AdmitError::NotAnArray);
+        return Err(not_json(text).unwrap_or(AdmitError::NotAnArray));
     }
     let mut elements = Vec::new();
     let mut count = 0_usize;
@@ -536,11 +535,12 @@ fn object_text(body: &[u8]) -> Result<&str, AdmitError> {
     if json::is_object(text) {
         return Ok(text);
     }
-    // Says first whether it is JSON at all.
-    match serde_json::from_str::<&serde_json::value::RawValue>(text) {
-        Ok(_) => Err(AdmitError::NotAnObject),
-        Err(error) => Err(AdmitError::NotJson { line: error.line(), column: error.column() }),
-    }
+    Err(not_json(text).unwrap_or(AdmitError::NotAnObject))
+}
+
+/// Where the text stops being JSON, if it does.
+fn not_json(text: &str) -> Option<AdmitError> {
+    json::check(text).err().map(AdmitError::from)
 }
 
 #[cfg(test)]

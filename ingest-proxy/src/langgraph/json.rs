@@ -41,6 +41,12 @@ pub(super) fn is_array(text: &str) -> bool {
     first_byte(text) == Some(b'[')
 }
 
+/// Whether the text is JSON, whatever value it is.
+pub(super) fn check(text: &str) -> Result<(), Broken> {
+    let read = serde_json::from_str::<&RawValue>(text);
+    read.map(|_| ()).map_err(|error| Broken::at(&error))
+}
+
 /// Hands every member of the object `text` to `visit`, in order, duplicates included.
 pub(super) fn members<'t>(text: &'t str, visit: impl FnMut(Member<'t>)) -> Result<(), Broken> {
     let mut reader = serde_json::Deserializer::from_str(text);

@@ -240,7 +240,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_plan_is_none() {
-        for text in ["", "1", "1:values", "2:values:a1:a1", "1::a1:a1", "1:values:a1:a1:", "1:v\":a1:a1"] {
+        for text in
+            ["", "1", "1:values", "2:values:a1:a1", "1::a1:a1", "1:values:a1:a1:", "1:v\":a1:a1"]
+        {
             assert_eq!(Injected::from_text(text), None, "{text}");
         }
     }

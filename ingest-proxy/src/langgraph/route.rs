@@ -479,12 +479,7 @@ fn on_thread_runs(verb: &str, thread: Option<ThreadId>, rest: &[&str]) -> Operat
     }
 }
 
-fn on_run(
-    verb: &str,
-    thread: Option<ThreadId>,
-    run: Option<RunId>,
-    rest: &[&str],
-) -> Operation {
+fn on_run(verb: &str, thread: Option<ThreadId>, run: Option<RunId>, rest: &[&str]) -> Operation {
     use Operation as Op;
     match (verb, rest) {
         ("GET", []) => Op::RunRead(thread, run),
@@ -523,7 +518,8 @@ fn crons(verb: &str, rest: &[&str]) -> Operation {
 }
 
 fn assistants(verb: &str, rest: &[&str]) -> Operation {
-    let of = |access, id: &str| Operation::Assistant(access, Uuid::try_parse(id).ok().map(AssistantId));
+    let of =
+        |access, id: &str| Operation::Assistant(access, Uuid::try_parse(id).ok().map(AssistantId));
     match (verb, rest) {
         ("POST", []) => Operation::Assistant(Access::Create, None),
         ("POST", ["search" | "count"]) => Operation::Assistant(Access::Search, None),

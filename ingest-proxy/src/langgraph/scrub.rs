@@ -56,8 +56,10 @@ fn next_member(text: &[u8], mut from: usize) -> Option<Range<usize>> {
 /// How long the member at the beginning of `text` is, if it is one of ours.
 fn member_length(text: &[u8]) -> Option<usize> {
     [REQUEST_KEY, ASKED_KEY].into_iter().find_map(|key| {
-        let rest = text.strip_prefix(b"\"")?.strip_prefix(key.as_bytes())?.strip_prefix(b"\":\"")?;
-        let value = rest.get(..memchr::memchr(b'"', rest.get(..VALUE_MAX_BYTES.min(rest.len()))?)?)?;
+        let rest =
+            text.strip_prefix(b"\"")?.strip_prefix(key.as_bytes())?.strip_prefix(b"\":\"")?;
+        let value =
+            rest.get(..memchr::memchr(b'"', rest.get(..VALUE_MAX_BYTES.min(rest.len()))?)?)?;
         let value_text = std::str::from_utf8(value).ok()?;
         let is_ours = match key {
             REQUEST_KEY => uuid::Uuid::try_parse(value_text).is_ok(),

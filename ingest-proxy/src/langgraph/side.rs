@@ -275,7 +275,10 @@ mod tests {
     const RUN: &str = "01a207e7-42d1-72c5-bb59-317bf5395d90";
 
     fn place(thread: u128, run: u128) -> RunPlace {
-        RunPlace { thread: Some(ThreadId(Uuid::from_u128(thread))), run: RunId(Uuid::from_u128(run)) }
+        RunPlace {
+            thread: Some(ThreadId(Uuid::from_u128(thread))),
+            run: RunId(Uuid::from_u128(run)),
+        }
     }
 
     fn plan() -> Arc<StripPlan> {
@@ -284,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_content_location_gives_the_run_and_its_thread_if_it_names_one() {
-        let both = RunPlace::from_content_location(&format!("/threads/{THREAD}/runs/{RUN}")).unwrap();
+        let both =
+            RunPlace::from_content_location(&format!("/threads/{THREAD}/runs/{RUN}")).unwrap();
         assert_eq!(both, RunPlace { thread: THREAD.parse().ok(), run: RUN.parse().unwrap() });
         let absolute = format!("http://host:1/agents/threads/{THREAD}/runs/{RUN}?x=1");
         assert_eq!(RunPlace::from_content_location(&absolute), Some(both));
@@ -299,7 +303,8 @@ mod tests {
     #[test]
     fn a_side_join_asks_for_tasks_from_the_beginning() {
         let join = SideJoin { thread: THREAD.parse().unwrap(), run: RUN.parse().unwrap() };
-        let expected = format!("/p/threads/{THREAD}/runs/{RUN}/stream?stream_mode=%5B%22tasks%22%5D");
+        let expected =
+            format!("/p/threads/{THREAD}/runs/{RUN}/stream?stream_mode=%5B%22tasks%22%5D");
         assert_eq!(join.path_and_query("/p/"), expected);
         assert!(join.path_and_query("").starts_with("/threads/"));
     }
@@ -308,7 +313,10 @@ mod tests {
     fn created_runs_are_found_in_their_answer() {
         let run = format!(r#"{{"run_id":"{RUN}","thread_id":"{THREAD}","kwargs":{{}}}}"#);
         let single = RunPlace::from_created(run.as_bytes());
-        assert_eq!(single, [RunPlace::from_content_location(&format!("/threads/{THREAD}/runs/{RUN}"))]);
+        assert_eq!(
+            single,
+            [RunPlace::from_content_location(&format!("/threads/{THREAD}/runs/{RUN}"))]
+        );
         let batch = RunPlace::from_created(format!("[{run},{{}},7]").as_bytes());
         assert_eq!(batch, [single[0], None, None]);
         assert!(RunPlace::from_created(b"[{}").is_empty());

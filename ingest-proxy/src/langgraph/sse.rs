@@ -338,7 +338,8 @@ mod tests {
 
     #[test]
     fn several_data_lines_are_joined_and_the_last_event_counts() {
-        let frame = Frame::new(Bytes::from_static(b"event: a\nevent:b\ndata: 1\ndata:\ndata: 2\n\n"));
+        let frame =
+            Frame::new(Bytes::from_static(b"event: a\nevent:b\ndata: 1\ndata:\ndata: 2\n\n"));
         assert_eq!(frame.data().as_deref(), Some(&b"1\n\n2"[..]));
         assert_eq!(frame.event(), Some("b"));
     }

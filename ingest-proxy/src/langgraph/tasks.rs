@@ -4,7 +4,9 @@
 //! same when an interrupted node is resumed in another run, and a node event is known by run,
 //! attempt and task together. A node that is retried by its own policy is one start and one end: the
 //! server tells no more here. Nothing is invented: a start whose end never came stays open, and
-//! [`Nodes::open`] says which did.
+//! [`Nodes::open`] says which did. (When a run is resumed, the server announces tasks of the same
+//! step that had ended before the question once more, without running them: such a start has no end
+//! here, and its task id has one in the run before. Seen with langgraph 1.2.22.)
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -90,7 +92,7 @@ pub enum Told {
     /// Nothing of a node, or what was told before.
     Nothing,
     /// A start or an end.
-    Node(NodeEvent),
+    Node(Box<NodeEvent>),
     /// It was a task frame, but not of a form that is known: count it, and tell of a `gap`.
     Unreadable,
 }
@@ -230,11 +232,11 @@ impl Nodes {
             return Told::Nothing;
         }
         let triggers = fields.triggers.and_then(|text| serde_json::from_str(text).ok());
-        Told::Node(NodeEvent {
+        Told::Node(Box::new(NodeEvent {
             triggers: triggers.unwrap_or_default(),
             payload: payload(frame, fields.input),
             ..event(NodeKind::Started, open)
-        })
+        }))
     }
 
     fn ended(
@@ -254,7 +256,7 @@ impl Nodes {
             NodeKind::Started | NodeKind::Finished | NodeKind::Interrupted => None,
         };
         let payload = payload(frame, value);
-        Told::Node(NodeEvent { payload, error_class, ..event(kind, open) })
+        Told::Node(Box::new(NodeEvent { payload, error_class, ..event(kind, open) }))
     }
 
     /// The task of a frame, with what the stream has told of its run.
@@ -317,7 +319,9 @@ impl<'t> Fields<'t> {
             match (key.as_ref(), value, slot) {
                 (_, None, _) => cut_in = Some(key.into_owned()),
                 ("id", Some(value), _) => id = json::string(value).and_then(|id| id.parse().ok()),
-                ("name", Some(value), _) => name = json::string(value).map(|name| name.into_owned()),
+                ("name", Some(value), _) => {
+                    name = json::string(value).map(|name| name.into_owned())
+                }
                 (_, Some(value), Some(slot)) => found[slot] = Some(value),
                 (_, Some(_), None) => {}
             }
@@ -426,11 +430,8 @@ fn namespace(event: &str) -> Option<String> {
 }
 
 fn checkpoint_ns(path: &str, node: &str, task: TaskId) -> String {
-    let whole = if path.is_empty() {
-        format!("{node}:{task}")
-    } else {
-        format!("{path}|{node}:{task}")
-    };
+    let whole =
+        if path.is_empty() { format!("{node}:{task}") } else { format!("{path}|{node}:{task}") };
     let mut kept = whole.as_str();
     while kept.len() > NAMESPACE_MAX_BYTES {
         match kept.split_once('|') {
@@ -477,9 +478,10 @@ fn error_class(error: &str) -> Option<String> {
 }
 
 fn is_empty_list(text: &str) -> bool {
-    text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(|inside| {
-        inside.trim().is_empty()
-    }) || text == "null"
+    text.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|inside| inside.trim().is_empty())
+        || text == "null"
 }
 
 fn cut_text(text: &str, max_bytes: usize) -> &str {

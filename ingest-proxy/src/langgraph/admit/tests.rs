@@ -29,7 +29,10 @@ fn tasks_are_asked_for_beside_what_the_client_asked() {
         (r#","stream_mode":null"#, json!(["values", "tasks"])),
         (r#","stream_mode":"updates""#, json!(["updates", "tasks"])),
         (r#","stream_mode":"tasks""#, json!(["tasks"])),
-        (r#","stream_mode":["debug","messages-tuple"]"#, json!(["debug", "messages-tuple", "tasks"])),
+        (
+            r#","stream_mode":["debug","messages-tuple"]"#,
+            json!(["debug", "messages-tuple", "tasks"]),
+        ),
         (r#","stream_mode":["tasks","values"]"#, json!(["tasks", "values"])),
     ] {
         let (body, run) = streamed(&format!(r#"{{"assistant_id":"agent"{asked}}}"#));
@@ -210,7 +213,8 @@ fn a_deep_body_costs_no_stack() {
 
 #[test]
 fn a_cron_gets_the_request_id_but_no_stream_mode() {
-    let body = br#"{"schedule":"* * * * *","metadata":{"user_id":"x"},"config":{"metadata":{"ls_a":1}}}"#;
+    let body =
+        br#"{"schedule":"* * * * *","metadata":{"user_id":"x"},"config":{"metadata":{"ls_a":1}}}"#;
     let (sent, forged) = admit_cron(body, REQUEST).unwrap();
     let sent: Value = serde_json::from_slice(&sent).unwrap();
     assert_eq!(sent["metadata"], json!({ REQUEST_KEY: REQUEST.to_string() }));

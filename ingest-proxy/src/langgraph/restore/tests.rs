@@ -12,7 +12,8 @@ fn restored(body: &str) -> String {
 
 /// What the server answers to the same request without the gateway.
 fn expected() -> String {
-    let injected = r#","gw_request_id":"01a207e7-0000-7000-8000-00000000000a","gw_asked":"1:values:a1:a0""#;
+    let injected =
+        r#","gw_request_id":"01a207e7-0000-7000-8000-00000000000a","gw_asked":"1:values:a1:a0""#;
     CREATED
         .replace(injected, "")
         .replace(r#"["values","tasks"]"#, r#"["values"]"#)
@@ -52,14 +53,24 @@ fn a_run_listed_without_its_metadata_is_written_back_by_that_of_its_config() {
 
 #[test]
 fn what_is_no_run_of_ours_is_not_touched() {
-    for body in ["", "{}", "[]", "7", "{\"kwargs\":1}", "[1,{\"kwargs\":{\"stream_mode\":[\"tasks\"]}}]", "[{"] {
+    for body in [
+        "",
+        "{}",
+        "[]",
+        "7",
+        "{\"kwargs\":1}",
+        "[1,{\"kwargs\":{\"stream_mode\":[\"tasks\"]}}]",
+        "[{",
+    ] {
         assert!(matches!(restore_runs(body.as_bytes()), Cow::Borrowed(_)), "{body}");
     }
 }
 
 #[test]
 fn the_plan_of_a_run_made_elsewhere_is_read_from_its_object() {
-    let Some(StripPlan::Injected(plan)) = plan_of_run(CREATED.as_bytes()) else { panic!("no plan") };
+    let Some(StripPlan::Injected(plan)) = plan_of_run(CREATED.as_bytes()) else {
+        panic!("no plan")
+    };
     assert_eq!(plan.to_text(), "1:values:a1:a0");
     assert_eq!(plan_of_run(b"{}"), None);
     assert_eq!(plan_of_run(b"[7"), None);

@@ -17,17 +17,15 @@ fn name(method: &str, path: &str) -> &'static str {
 #[test]
 fn every_route_of_the_server_has_its_name() {
     for line in include_str!("../../../testdata/langgraph/routes.txt").lines() {
-        let [method, path, expected, write] =
-            line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [method, path, expected, write] = line.split_whitespace().collect::<Vec<_>>()[..]
+        else {
+            panic!("{line}")
+        };
         let path = path.replace("{t}", THREAD).replace("{r}", RUN).replace("{id}", RUN);
         let operation = asked(method, &path);
         assert_eq!(operation.name(), expected, "{line}");
         assert_eq!(operation.is_write(), write == "write", "{line}");
-        assert_eq!(
-            operation.thread_id().is_some(),
-            path.contains(THREAD),
-            "the thread of {line}"
-        );
+        assert_eq!(operation.thread_id().is_some(), path.contains(THREAD), "the thread of {line}");
     }
 }
 
@@ -35,8 +33,14 @@ fn every_route_of_the_server_has_its_name() {
 fn ids_are_kept_only_if_they_are_ids() {
     let thread = THREAD.parse().ok();
     let run = RUN.parse().ok();
-    assert_eq!(asked("GET", &format!("/threads/{THREAD}/runs/{RUN}/stream")), Operation::RunStream(thread, run));
-    assert_eq!(asked("GET", &format!("/threads/hunter2/runs/{RUN}")), Operation::RunRead(None, run));
+    assert_eq!(
+        asked("GET", &format!("/threads/{THREAD}/runs/{RUN}/stream")),
+        Operation::RunStream(thread, run)
+    );
+    assert_eq!(
+        asked("GET", &format!("/threads/hunter2/runs/{RUN}")),
+        Operation::RunRead(None, run)
+    );
     assert_eq!(asked("POST", "/threads/hunter2/runs/stream").session(), SessionOf::Caller);
 }
 
@@ -59,7 +63,9 @@ fn an_escaped_path_is_read_as_the_server_reads_it() {
 
 #[test]
 fn a_path_that_could_mean_two_things_is_refused() {
-    for path in ["/x/../runs/stream", "/runs/%2e%2e/runs", "//runs/stream", "/runs//stream", "/./runs"] {
+    for path in
+        ["/x/../runs/stream", "/runs/%2e%2e/runs", "//runs/stream", "/runs//stream", "/./runs"]
+    {
         let refused = Operation::classify(&Method::POST, path, "");
         assert_eq!(refused, Err(PathError::Ambiguous), "{path}");
     }

@@ -47,7 +47,10 @@ fn a_long_frame_is_dropped_or_forwarded_whole_without_being_held() {
         frame("values", "1", None),
     ];
     let expected = [&text[0][..], &text[3], &text[4]].concat();
-    assert_eq!(stripped(Stripper::new(Some(plan("1:values:a1:a0"))), &text.concat(), 200), expected);
+    assert_eq!(
+        stripped(Stripper::new(Some(plan("1:values:a1:a0"))), &text.concat(), 200),
+        expected
+    );
 }
 
 #[test]
@@ -64,7 +67,10 @@ fn the_metadata_in_task_frames_that_the_client_asked_for_is_the_clients() {
     let with = r#"{"id":"x","metadata":{"a":1,"gw_request_id":"01a207e7-0000-7000-8000-00000000000a","gw_asked":"1:tasks:a1:a0","b":2}}"#;
     let without = r#"{"id":"x","metadata":{"a":1,"b":2}}"#;
     let stripper = Stripper::new(Some(plan("1:tasks:a1:a0")));
-    assert_eq!(stripped(stripper, &frame("tasks", with, None), 1 << 20), frame("tasks", without, None));
+    assert_eq!(
+        stripped(stripper, &frame("tasks", with, None), 1 << 20),
+        frame("tasks", without, None)
+    );
 }
 
 #[test]
@@ -92,7 +98,10 @@ fn a_half_frame_at_the_end_goes_through_unless_it_was_injected() {
 }
 
 /// What a thread's stream shows of two runs, the first of which did not ask for tasks.
-fn thread_stripped(mut stripper: ThreadStripper, plan_of: impl Fn(RunId) -> Option<Arc<StripPlan>>) -> String {
+fn thread_stripped(
+    mut stripper: ThreadStripper,
+    plan_of: impl Fn(RunId) -> Option<Arc<StripPlan>>,
+) -> String {
     let kept: Vec<Bytes> = pieces(THREAD_STREAM, 1 << 20)
         .into_iter()
         .filter_map(|piece| stripper.strip(piece, &plan_of))
@@ -121,13 +130,21 @@ fn each_run_of_a_thread_is_stripped_by_its_own_plan() {
     assert!(!seen.contains("gw_"));
     assert!(seen.contains("\r\nid: 1795"), "ids of a thread's stream are its own");
     assert!(seen.ends_with(": heartbeat\r\n\r\n"));
-    assert_eq!(thread_stripped(ThreadStripper::new(None), |_| None), seen, "learnt from its frames");
+    assert_eq!(
+        thread_stripped(ThreadStripper::new(None), |_| None),
+        seen,
+        "learnt from its frames"
+    );
 }
 
 #[test]
 fn a_thread_joined_in_the_middle_of_a_run_is_stripped_by_that_runs_plan() {
     let [first, _] = runs_of_the_thread();
-    let middle = frame("tasks", r#"{"id":"x","name":"n","error":null,"result":{},"interrupts":[]}"#, Some("1-0"));
+    let middle = frame(
+        "tasks",
+        r#"{"id":"x","name":"n","error":null,"result":{},"interrupts":[]}"#,
+        Some("1-0"),
+    );
     let mut stripper = ThreadStripper::new(Some(first));
     let piece = pieces(&middle, 1 << 20).remove(0);
     assert_eq!(stripper.strip(piece, |_| Some(plan("1:values:a1:a0"))), None);
@@ -136,7 +153,8 @@ fn a_thread_joined_in_the_middle_of_a_run_is_stripped_by_that_runs_plan() {
 #[test]
 fn a_plan_that_forces_nothing_drops_nothing_but_tasks() {
     let asked = Field { asked: Asked::Yes, forced: false };
-    let injected = Injected { modes: vec!["values".to_owned()], subgraphs: asked, resumable: asked };
+    let injected =
+        Injected { modes: vec!["values".to_owned()], subgraphs: asked, resumable: asked };
     let text = [frame("values|x:1", "1", Some("1-0")), frame("tasks|x:1", "1", None)].concat();
     let stripper = Stripper::new(Some(Arc::new(StripPlan::Injected(injected))));
     assert_eq!(stripped(stripper, &text, 1 << 20), frame("values|x:1", "1", Some("1-0")));

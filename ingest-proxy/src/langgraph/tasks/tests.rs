@@ -20,7 +20,7 @@ fn told(nodes: &mut Nodes, frames: &[Frame]) -> Vec<NodeEvent> {
     let mut events = Vec::new();
     for frame in frames {
         match nodes.observe(frame) {
-            Told::Node(event) => events.push(event),
+            Told::Node(event) => events.push(*event),
             Told::Nothing => {}
             Told::Unreadable => panic!("unreadable: {frame:?}"),
         }
@@ -51,16 +51,24 @@ fn frame(event: &str, data: &str) -> Frame {
 
 fn start(attempt: i64) -> Frame {
     let metadata = format!(r#"{{"run_attempt":{attempt},"graph_id":"g"}}"#);
-    frame("tasks", &format!(r#"{{"id":"{TASK}","name":"n","input":null,"triggers":["t"],"metadata":{metadata}}}"#))
+    frame(
+        "tasks",
+        &format!(
+            r#"{{"id":"{TASK}","name":"n","input":null,"triggers":["t"],"metadata":{metadata}}}"#
+        ),
+    )
 }
 
 fn end() -> Frame {
-    frame("tasks", &format!(r#"{{"id":"{TASK}","name":"n","error":null,"result":{{"a":1}},"interrupts":[]}}"#))
+    frame(
+        "tasks",
+        &format!(r#"{{"id":"{TASK}","name":"n","error":null,"result":{{"a":1}},"interrupts":[]}}"#),
+    )
 }
 
 fn one(nodes: &mut Nodes, frame: &Frame) -> NodeEvent {
     match nodes.observe(frame) {
-        Told::Node(event) => event,
+        Told::Node(event) => *event,
         other => panic!("{other:?}"),
     }
 }
@@ -68,7 +76,10 @@ fn one(nodes: &mut Nodes, frame: &Frame) -> NodeEvent {
 #[test]
 fn a_fan_out_and_a_retried_node_are_told_pair_by_pair() {
     let (events, nodes) = of(include_str!("../../../testdata/langgraph/fan.sse"));
-    let expected = ["+split", "-split", "+work", "+work", "+work", "-work", "-work", "-work", "+flaky", "-flaky"];
+    let expected = [
+        "+split", "-split", "+work", "+work", "+work", "-work", "-work", "-work", "+flaky",
+        "-flaky",
+    ];
     assert_eq!(summary(&events), expected);
     assert_eq!(nodes.open().count(), 0);
     let tasks: HashSet<TaskId> = events.iter().map(|event| event.task_id).collect();
@@ -83,11 +94,13 @@ fn a_question_inside_a_subgraph_interrupts_it_and_the_node_around_it() {
     let (events, nodes) = of(include_str!("../../../testdata/langgraph/inner_interrupt.sse"));
     let mut summary = summary(&events);
     summary.sort();
-    let mut expected = ["+outer", "-outer", "+par", "-par", "+sub", "?sub", "+in1", "-in1", "+in2", "?in2"];
+    let mut expected =
+        ["+outer", "-outer", "+par", "-par", "+sub", "?sub", "+in1", "-in1", "+in2", "?in2"];
     expected.sort_unstable();
     assert_eq!(summary, expected);
     assert_eq!(nodes.open().count(), 0);
-    let asked = events.iter().find(|event| event.node == "in2" && event.kind == NodeKind::Interrupted);
+    let asked =
+        events.iter().find(|event| event.node == "in2" && event.kind == NodeKind::Interrupted);
     let NodePayload::Json(payload) = &asked.unwrap().payload else { panic!("no payload") };
     assert!(payload.starts_with(br#"[{"value":{"q":"inner?"}"#));
     let sub = events.iter().find(|event| event.node == "sub").unwrap();
@@ -100,22 +113,28 @@ fn a_question_inside_a_subgraph_interrupts_it_and_the_node_around_it() {
 fn a_resumed_task_is_the_same_task_in_another_run() {
     let (asked, before) = of(include_str!("../../../testdata/langgraph/inner_interrupt.sse"));
     let (resumed, after) = of(include_str!("../../../testdata/langgraph/inner_resume.sse"));
-    let task = |events: &[NodeEvent]| events.iter().find(|event| event.node == "in2").unwrap().task_id;
+    let task =
+        |events: &[NodeEvent]| events.iter().find(|event| event.node == "in2").unwrap().task_id;
     assert_eq!(task(&asked), task(&resumed));
     assert_ne!(before.run(), after.run());
     assert!(summary(&resumed).contains(&"-in2".to_owned()));
     let deep = resumed.iter().find(|event| event.node == "deep").unwrap();
     assert_eq!(deep.checkpoint_ns.split('|').count(), 3);
-    assert_eq!(after.open().count(), 0);
+    // The server announces a sibling that had ended before the question once more, and runs it not.
+    assert_eq!(after.open().map(|task| task.node.as_str()).collect::<Vec<_>>(), ["par"]);
 }
 
 #[test]
 fn a_failing_node_is_told_with_the_class_of_its_error() {
     let (events, nodes) = of(include_str!("../../../testdata/langgraph/fail.sse"));
-    let failed: Vec<&NodeEvent> = events.iter().filter(|event| event.kind == NodeKind::Failed).collect();
+    let failed: Vec<&NodeEvent> =
+        events.iter().filter(|event| event.kind == NodeKind::Failed).collect();
     assert_eq!(failed.iter().map(|event| event.node.as_str()).collect::<Vec<_>>(), ["in2", "sub"]);
     assert_eq!(failed[0].error_class.as_deref(), Some("ValueError"));
-    assert_eq!(failed[0].payload, NodePayload::Json(Bytes::from_static(br#"{"error":"ValueError","message":"inner boom"}"#)));
+    assert_eq!(
+        failed[0].payload,
+        NodePayload::Json(Bytes::from_static(br#"{"error":"ValueError","message":"inner boom"}"#))
+    );
     assert_eq!(nodes.open().count(), 0);
 }
 
@@ -124,7 +143,10 @@ fn a_side_join_tells_the_same_and_a_replay_tells_nothing_twice() {
     let frames = frames(include_str!("../../../testdata/langgraph/wait_side.sse"));
     let mut nodes = Nodes::new(RUN.parse().ok());
     let events = told(&mut nodes, &frames);
-    assert_eq!(summary(&events), ["+planner", "-planner", "+tools", "-tools", "+approve", "?approve"]);
+    assert_eq!(
+        summary(&events),
+        ["+planner", "-planner", "+tools", "-tools", "+approve", "?approve"]
+    );
     assert!(events.iter().all(|event| Some(event.run_id) == RUN.parse().ok()));
     assert!(told(&mut nodes, &frames).is_empty());
     assert_eq!(nodes.open().count(), 0);
@@ -175,7 +197,10 @@ fn debug_and_other_frames_tell_nothing_so_nothing_is_counted_twice() {
     for event in ["debug", "values", "updates", "tasksx", "debug|tasks"] {
         assert_eq!(nodes.observe(&frame(event, &task)), Told::Nothing, "{event}");
     }
-    assert_eq!(nodes.observe(&Frame::new(Bytes::from_static(b": heartbeat\r\n\r\n"))), Told::Nothing);
+    assert_eq!(
+        nodes.observe(&Frame::new(Bytes::from_static(b": heartbeat\r\n\r\n"))),
+        Told::Nothing
+    );
 }
 
 #[test]
@@ -210,7 +235,10 @@ fn of_a_frame_too_long_to_hold_the_event_is_told_without_its_payload() {
     assert_eq!(cut(&format!(r#"{head},"input":{{"a":"xx"#)), NodeKind::Started);
     assert_eq!(cut(&format!(r#"{head},"error":null,"result":{{"a":"xx"#)), NodeKind::Finished);
     assert_eq!(cut(&format!(r#"{head},"error":{{"a":"xx"#)), NodeKind::Failed);
-    assert_eq!(cut(&format!(r#"{head},"error":null,"result":{{}},"interrupts":[{{"a"#)), NodeKind::Interrupted);
+    assert_eq!(
+        cut(&format!(r#"{head},"error":null,"result":{{}},"interrupts":[{{"a"#)),
+        NodeKind::Interrupted
+    );
 }
 
 #[test]
