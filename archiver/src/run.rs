@@ -1,0 +1,113 @@
+//! How the archiver starts and ends.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use trailgate_service::{Context, Stop};
+use trailgate_table::{Table, TableError, TableLocation};
+use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
+
+use crate::archiver::Archiver;
+use crate::config::{ArchiveConfig, ArchiverConfig};
+use crate::flush::Flush;
+use crate::limits::{RETRY_FIRST, RETRY_LAST};
+use crate::metrics::ArchiverMetrics;
+use crate::schemas::Schemas;
+use crate::trim::Trimmer;
+
+/// Runs the archiver as a process of its own, until it is asked to stop.
+///
+/// # Errors
+/// What a person must mend.
+pub async fn run(config: ArchiverConfig, context: Context) -> anyhow::Result<()> {
+    let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
+    let location = TableLocation::try_from(&config.table)?;
+    archive(backbone, &location, &config.archive, &config.instance, &context).await
+}
+
+/// Archives `audit.events` of `backbone` into the table at `location` until the context's stop.
+///
+/// # Errors
+/// What a person must mend.
+pub async fn archive(
+    backbone: Arc<dyn Backbone>,
+    location: &TableLocation,
+    config: &ArchiveConfig,
+    instance: &str,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let (store, health) = (context.health.part("table"), context.health.part("archiver"));
+    let opened = async || {
+        let table = Table::open_or_create(location).await?;
+        table.prove_exclusive_create().await?;
+        table.snapshot().await.map(|newest| (table, newest))
+    };
+    let Some((table, newest)) = patiently(&context.stop, opened, TableError::is_transient).await?
+    else {
+        return Ok(());
+    };
+    store.ready();
+    let unreachable = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
+    let ensured = async || backbone.ensure(&[Topic::Events]).await;
+    if patiently(&context.stop, ensured, unreachable).await?.is_none() {
+        return Ok(());
+    }
+    let group = Group { name: GROUP.to_owned(), instance: instance.to_owned() };
+    let subscription = backbone.subscribe(Topic::Events, &group)?;
+    let metrics = ArchiverMetrics::new(&context.metrics);
+    let trimmer = Trimmer {
+        backbone: Arc::clone(&backbone),
+        table: table.clone(),
+        clock: Arc::clone(&context.clock),
+        keep: config.keep(),
+        metrics: metrics.clone(),
+    };
+    let trimming = tokio::spawn(trimmer.run(context.stop.clone()));
+    let flush = Flush {
+        table,
+        clock: Arc::clone(&context.clock),
+        ids: Arc::clone(&context.ids),
+        metrics,
+        store,
+    };
+    let schemas = Schemas::of(backbone.registry());
+    let archiver =
+        Archiver::new(subscription, newest, schemas, flush, config.clone(), health);
+    let ended = archiver.run(&context.stop).await;
+    trimming.abort();
+    Ok(ended?)
+}
+
+/// Tries until it works, until `stop`, or until it fails with what another try can't mend.
+async fn patiently<T, E: std::fmt::Display>(
+    stop: &Stop,
+    attempt: impl AsyncFn() -> Result<T, E>,
+    is_transient: impl Fn(&E) -> bool,
+) -> Result<Option<T>, E> {
+    let mut wait = RETRY_FIRST;
+    loop {
+        match until(stop, attempt()).await {
+            None => return Ok(None),
+            Some(Ok(done)) => return Ok(Some(done)),
+            Some(Err(error)) if is_transient(&error) => {
+                tracing::warn!(%error, "not yet; trying again");
+            }
+            Some(Err(error)) => return Err(error),
+        }
+        if until(stop, tokio::time::sleep(wait)).await.is_none() {
+            return Ok(None);
+        }
+        wait = (wait * 2).min(RETRY_LAST);
+    }
+}
+
+/// What `future` gives, unless `stop` is asked for before.
+async fn until<T>(stop: &Stop, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = stop.asked() => None,
+        done = future => Some(done),
+    }
+}
+
+/// The consumer group of all archivers of a deployment.
+const GROUP: &str = "archiver";
