@@ -31,6 +31,7 @@
 //! run's own metadata, so a restart or a second proxy changes nothing for the client.
 
 mod admit;
+mod body;
 mod json;
 pub mod limits;
 mod plan;
