@@ -1,1 +1,42 @@
+#![doc = include_str!("../README.md")]
 
+mod agent;
+mod config;
+mod credentials;
+mod door;
+mod exchange;
+mod files;
+mod gateway;
+mod head;
+mod join;
+mod journal;
+mod keys;
+pub mod langgraph;
+pub mod limits;
+mod media;
+mod metrics;
+mod node;
+mod payload;
+mod piece;
+mod proxy;
+mod pulse;
+mod raw;
+mod recorder;
+mod refusals;
+mod relay;
+mod server;
+mod sessions;
+mod shorten;
+mod tunnel;
+mod upstream;
+mod verify;
+mod websocket;
+
+pub use config::{
+    BadName, BadUpstream, ConnectionConfig, ConnectionError, ConnectionKind, ConnectionName,
+    GatewayConfig, ProxyConfig, TlsConfig, Upstream,
+};
+pub use keys::ProxyKeys;
+pub use proxy::{Deps, Proxy, ProxyError, run};
+pub use recorder::{Recorder, Recording, Unrecorded};
+pub use verify::{Verify, Verifying};

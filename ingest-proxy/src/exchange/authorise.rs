@@ -1,0 +1,136 @@
+//! Who calls, what is asked, and whether the one may do the other.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use trailgate_identity::{Identity, Problem};
+use trailgate_schemas::{Kind, SessionThing};
+
+use crate::config::ConnectionKind;
+use crate::door::Permit;
+use crate::exchange::accept::Arrived;
+use crate::exchange::refuse::{Refused, Stopped};
+use crate::journal::Who;
+use crate::langgraph::{Operation, SessionOf};
+
+/// A request whose caller is verified.
+pub(crate) struct Verified {
+    arrived: Arrived,
+    identity: Arc<Identity>,
+}
+
+/// A request that is known for what it asks.
+pub(crate) struct Named {
+    arrived: Arrived,
+    identity: Arc<Identity>,
+    asked: Asked,
+}
+
+/// A request that may go on.
+pub(crate) struct Allowed {
+    pub(crate) arrived: Arrived,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) asked: Asked,
+    /// The door's own word for it.
+    pub(crate) _permit: Permit,
+}
+
+/// What a request asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Something of an Agent Server.
+    Langgraph(Operation),
+    /// Something else.
+    Http,
+    /// To change the protocol, of something that is no Agent Server.
+    Upgrade,
+}
+
+impl Arrived {
+    pub(super) async fn authenticate(self) -> Result<Verified, Stopped> {
+        let verifier = Arc::clone(&self.caller.door.verifier);
+        match verifier.verify(&self.head.headers).await {
+            Ok(identity) => Ok(Verified { arrived: self, identity }),
+            Err(refusal) => {
+                let who = (Who::Unverified, Kind::LoginRefused);
+                let problem = refusal.problem(None);
+                Err(Refused::new(self.caller, &self.head, "login", who, problem).into())
+            }
+        }
+    }
+}
+
+impl Verified {
+    pub(super) fn classify(self) -> Result<Named, Stopped> {
+        let Self { arrived, identity } = self;
+        let asked = match (arrived.caller.door.kind, &arrived.upgrade) {
+            (ConnectionKind::Http, None) => Asked::Http,
+            (ConnectionKind::Http, Some(_)) => Asked::Upgrade,
+            (ConnectionKind::Langgraph, _) => {
+                let (method, path) = (&arrived.head.method, arrived.head.uri.path());
+                match Operation::classify(method, path, &arrived.caller.door.mount_prefix) {
+                    Ok(operation) => Asked::Langgraph(operation),
+                    Err(error) => {
+                        let title = "The path could mean two things";
+                        let problem = Problem::new(error.code(), StatusCode::BAD_REQUEST, title);
+                        let Arrived { caller, head, .. } = arrived;
+                        let who = (Who::Caller(identity), Kind::Denied);
+                        return Err(Refused::new(caller, &head, "http.request", who, problem).into());
+                    }
+                }
+            }
+        };
+        Ok(Named { arrived, identity, asked })
+    }
+}
+
+impl Named {
+    pub(super) fn authorise(self) -> Result<Allowed, Stopped> {
+        let Self { arrived, identity, asked } = self;
+        match arrived.caller.door.permit(&identity) {
+            Some(permit) => Ok(Allowed { arrived, identity, asked, _permit: permit }),
+            None => {
+                let status = StatusCode::FORBIDDEN;
+                let problem = Problem::new("not_in_group", status, "Not allowed")
+                    .detail("The caller is verified, and may not use this connection.")
+                    .missing("membership of a group that may use this connection");
+                let Arrived { caller, head, .. } = arrived;
+                let who = (Who::Caller(identity), Kind::Denied);
+                Err(Refused::new(caller, &head, asked.operation(), who, problem).into())
+            }
+        }
+    }
+}
+
+impl Asked {
+    /// The word for it in every record.
+    pub(crate) const fn operation(self) -> &'static str {
+        match self {
+            Self::Langgraph(operation) => operation.name(),
+            Self::Http => "http.request",
+            Self::Upgrade => "http.upgrade",
+        }
+    }
+}
+
+impl Allowed {
+    /// What the session of this exchange is about.
+    pub(crate) fn session_thing(&self) -> SessionThing {
+        let id = self.arrived.caller.id;
+        let caller = || SessionThing::Caller {
+            issuer: self.identity.issuer.clone(),
+            subject: self.identity.subject.clone(),
+        };
+        match self.asked {
+            Asked::Upgrade => SessionThing::Connection(id),
+            Asked::Http => caller(),
+            Asked::Langgraph(operation) => match operation.session() {
+                SessionOf::Thread(thread) => SessionThing::Thread(thread),
+                // Its records begin before the server has named it, and a stream is in one
+                // session: the gateway's id of the request stands for the run.
+                SessionOf::StatelessRun => SessionThing::StatelessRun(trailgate_schemas::RunId(id.0)),
+                SessionOf::Caller => caller(),
+            },
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Refusing and failing: what stops an exchange is recorded before it is answered.
+
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use trailgate_identity::Problem;
+use trailgate_schemas::{
+    AuditEvent, Decision, Kind, Outcome, Place, Required, SessionThing, SourceAddress,
+};
+
+use crate::credentials::scrubbed;
+use crate::exchange::Exchange;
+use crate::exchange::accept::CallerAt;
+use crate::head::X_REQUEST_ID;
+use crate::journal::Who;
+use crate::limits::TARGET_MAX_BYTES;
+use crate::payload::Payload;
+use crate::refusals::record_refusal;
+
+/// Why an exchange ends without the upstream's answer.
+pub(crate) enum Stopped {
+    /// It was not let in: nothing is recorded of it yet.
+    Refused(Box<Refused>),
+    /// It was let in and then failed.
+    Failed(Box<Failed>),
+    /// A record could not be made durable.
+    Unrecorded(HeaderValue),
+}
+
+/// A request that was not let in.
+pub(crate) struct Refused {
+    caller: CallerAt,
+    who: Who,
+    kind: Kind,
+    problem: Problem,
+    operation: &'static str,
+    method: String,
+    path: String,
+    resource_path: String,
+}
+
+/// An exchange that failed after its request was recorded.
+pub(crate) struct Failed {
+    pub(crate) exchange: Exchange,
+    pub(crate) problem: Problem,
+    pub(crate) outcome: Outcome,
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(Box::new(refused))
+    }
+}
+
+impl Refused {
+    pub(crate) fn new(
+        caller: CallerAt,
+        head: &Parts,
+        operation: &'static str,
+        (who, kind): (Who, Kind),
+        problem: Problem,
+    ) -> Self {
+        let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+        let path = scrubbed(cut(target, TARGET_MAX_BYTES), &caller.door.gateway.keys).into_owned();
+        Self {
+            who,
+            kind,
+            problem,
+            operation,
+            method: head.method.as_str().to_owned(),
+            path,
+            resource_path: head.uri.path().to_owned(),
+            caller,
+        }
+    }
+
+    /// A stream of one record.
+    fn event(&self) -> AuditEvent {
+        let door = &self.caller.door;
+        let gateway = &door.gateway;
+        let thing = match &self.who {
+            Who::Caller(identity) => SessionThing::Caller {
+                issuer: identity.issuer.clone(),
+                subject: identity.subject.clone(),
+            },
+            Who::Unverified | Who::Gateway => {
+                SessionThing::Caller { issuer: String::new(), subject: String::new() }
+            }
+        };
+        let required = Required {
+            actor: self.who.actor(),
+            kind: self.kind,
+            gateway_time: gateway.clock.now(),
+            outcome: Outcome::Denied,
+            source_address: source(&self.caller),
+            resource: door.resource(&self.resource_path),
+        };
+        let place = Place {
+            tenant: door.tenant.to_string(),
+            connection: door.name.to_string(),
+            session_id: door.session(&thing),
+            session_rule: thing.rule(),
+            stream_id: self.caller.id,
+            stream_seq: 0,
+        };
+        let mut event = AuditEvent::new(gateway.ids.event(), required, place);
+        self.who.describe(&mut event);
+        event.stream_count = Some(1);
+        event.request_id = Some(self.caller.id.to_string());
+        event.operation = Some(self.operation.to_owned());
+        event.method = Some(self.method.clone());
+        event.path = Some(self.path.clone());
+        event.status = Some(i32::from(self.problem.status().as_u16()));
+        event.reason = Some(self.problem.code().to_owned());
+        event.decision = Some(Decision::Deny);
+        event
+    }
+}
+
+impl Stopped {
+    pub(super) async fn answer(self) -> Response<Payload> {
+        match self {
+            Self::Refused(refused) => refused.answer().await,
+            Self::Failed(failed) => failed.answer().await,
+            Self::Unrecorded(id) => answer(&record_unavailable(), id),
+        }
+    }
+}
+
+impl Refused {
+    async fn answer(self) -> Response<Payload> {
+        let gateway = &self.caller.door.gateway;
+        gateway.metrics.refused(self.problem.code());
+        let id = request_id(&self.caller);
+        let event = self.event();
+        match record_refusal(gateway, self.caller.peer.ip(), event).await {
+            Ok(event) => answer(&self.problem.event(Some(event)), id),
+            Err(_) => answer(&record_unavailable(), id),
+        }
+    }
+}
+
+impl Failed {
+    async fn answer(self) -> Response<Payload> {
+        let Self { exchange, problem, outcome } = self;
+        let journal = exchange.hand_on();
+        let gateway = journal.gateway();
+        gateway.metrics.failed(problem.code());
+        let id = HeaderValue::from_str(&journal.facts().request_id);
+        let id = id.unwrap_or_else(|_| HeaderValue::from_static("-"));
+        let mut event = journal.allowed(Kind::Request, outcome);
+        event.status = Some(i32::from(problem.status().as_u16()));
+        event.reason = Some(problem.code().to_owned());
+        let event_id = event.event_id;
+        let Some(pending) = journal.close(event) else { return answer(&record_unavailable(), id) };
+        // In a task, so that a caller who goes away does not hinder it.
+        let (sender, recorded) = tokio::sync::oneshot::channel();
+        let settling = std::sync::Arc::clone(gateway);
+        gateway.spawn(async move {
+            // A caller who went away does not listen.
+            let _ = sender.send(pending.settled(&settling).await);
+        });
+        match recorded.await {
+            Ok(Ok(())) => answer(&problem.event(Some(event_id)), id),
+            Ok(Err(_)) | Err(_) => answer(&record_unavailable(), id),
+        }
+    }
+}
+
+/// The id that a caller may name to an operator.
+pub(crate) fn request_id(caller: &CallerAt) -> HeaderValue {
+    // A UUID can stand in a header.
+    HeaderValue::from_str(&caller.id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}
+
+/// Where a request came from.
+pub(crate) fn source(caller: &CallerAt) -> SourceAddress {
+    SourceAddress::new(caller.peer.ip().to_canonical().to_string())
+        .unwrap_or_else(|_| unreachable!("an address is never empty"))
+}
+
+pub(crate) fn record_unavailable() -> Problem {
+    Problem::new(
+        "record_unavailable",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The request can't be recorded now",
+    )
+    .detail("What is not recorded does not happen here. Try again later.")
+    .retry_after(std::time::Duration::from_secs(1))
+}
+
+fn answer(problem: &Problem, id: HeaderValue) -> Response<Payload> {
+    let mut response = problem.response().map(Payload::whole);
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,124 @@
+//! What all connections of one process share: where records go, what is open, and the tasks that
+//! outlive the requests they come from.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use trailgate_schemas::AuditEvent;
+use trailgate_service::{Clock, Ids, Stop};
+
+use crate::journal::Pending;
+use crate::keys::ProxyKeys;
+use crate::langgraph::Runs;
+use crate::limits::{CLOSE_RETRY_WAIT, CLOSE_TRIES, CLOSERS_MAX, JOINS_MAX, WHOLE_BYTES_MAX};
+use crate::metrics::ProxyMetrics;
+use crate::recorder::{Recorder, Unrecorded};
+use crate::refusals::Refusals;
+use crate::sessions::Sessions;
+
+/// What all connections of one process share.
+pub(crate) struct Gateway {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) keys: ProxyKeys,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) exchanges: Arc<Semaphore>,
+    pub(crate) joins: Arc<Semaphore>,
+    /// Bytes of bodies that are read whole.
+    pub(crate) whole_bytes: Arc<Semaphore>,
+    /// What is known of the runs that were created here.
+    pub(crate) runs: Mutex<Runs>,
+    pub(crate) sessions: Sessions,
+    pub(crate) refusals: Refusals,
+    pub(crate) stall: Duration,
+    pub(crate) stop: Stop,
+    pub(crate) tasks: TaskTracker,
+    closers: Arc<Semaphore>,
+    recorder: Arc<dyn Recorder>,
+    runtime: Handle,
+}
+
+/// What a gateway is made of.
+pub(crate) struct Parts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) keys: ProxyKeys,
+    pub(crate) metrics: ProxyMetrics,
+    pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) max_exchanges: usize,
+    pub(crate) stall: Duration,
+    pub(crate) stop: Stop,
+}
+
+impl Gateway {
+    /// A gateway whose tasks run on the runtime that this is called on.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            clock: parts.clock,
+            ids: parts.ids,
+            keys: parts.keys,
+            metrics: parts.metrics,
+            exchanges: Arc::new(Semaphore::new(parts.max_exchanges)),
+            joins: Arc::new(Semaphore::new(JOINS_MAX)),
+            whole_bytes: Arc::new(Semaphore::new(WHOLE_BYTES_MAX)),
+            runs: Mutex::new(Runs::default()),
+            sessions: Sessions::default(),
+            refusals: Refusals::default(),
+            stall: parts.stall,
+            stop: parts.stop,
+            tasks: TaskTracker::new(),
+            closers: Arc::new(Semaphore::new(CLOSERS_MAX)),
+            recorder: parts.recorder,
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Hands an event to the recorder.
+    pub(crate) fn hand_over(&self, event: AuditEvent) -> Pending {
+        Pending::new(self.recorder.record(event))
+    }
+
+    /// Records an event in a task of its own, offering it again only if it was surely not taken.
+    /// Beyond [`CLOSERS_MAX`] of them it is dropped: the masker finds the stream unfinished.
+    pub(crate) fn record_behind(self: &Arc<Self>, event: AuditEvent) {
+        let Ok(place) = Arc::clone(&self.closers).try_acquire_owned() else {
+            self.metrics.failed("too_many_closings");
+            return;
+        };
+        let gateway = Arc::clone(self);
+        self.spawn(async move {
+            if gateway.record_surely(event).await.is_err() {
+                gateway.metrics.failed("closing_unrecorded");
+            }
+            drop(place);
+        });
+    }
+
+    /// Records an event, offering it again only if it was surely not taken.
+    pub(crate) async fn record_surely(&self, event: AuditEvent) -> Result<(), Unrecorded> {
+        let mut wait = CLOSE_RETRY_WAIT;
+        for _ in 1..CLOSE_TRIES {
+            match self.hand_over(event.clone()).settled(self).await {
+                Err(Unrecorded::NotTaken) => tokio::time::sleep(wait).await,
+                settled => return settled,
+            }
+            wait *= 2;
+        }
+        self.hand_over(event).settled(self).await
+    }
+
+    /// Runs a task that outlives the request it comes from, and that the end of the process waits
+    /// for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gateway")
+    }
+}

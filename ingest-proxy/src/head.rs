@@ -1,0 +1,205 @@
+//! What of a head goes on, in either direction (RFC 9110 §7.6.1): what belongs to one hop stays
+//! there, the caller's credential ends here, and what names the caller is the gateway's to say.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::credentials::is_credential_header;
+
+/// What the gateway tells the upstream of a request.
+pub(crate) struct Told<'a> {
+    pub(crate) request_id: HeaderValue,
+    pub(crate) peer: IpAddr,
+    pub(crate) scheme: &'static str,
+    /// The upstream's own host.
+    pub(crate) host: HeaderValue,
+    /// The host that the caller asked for.
+    pub(crate) asked_host: Option<HeaderValue>,
+    /// Headers that only the gateway knows.
+    pub(crate) injected: &'a [(HeaderName, HeaderValue)],
+    /// Credential headers that are meant for the upstream.
+    pub(crate) passed_credentials: &'a BTreeSet<String>,
+    /// The protocol the caller asks to change to.
+    pub(crate) upgrade: Option<HeaderValue>,
+}
+
+/// The head that the upstream sees. Its length is left to whoever sends the body.
+pub(crate) fn to_upstream(mut headers: HeaderMap, told: Told<'_>) -> HeaderMap {
+    drop_hop(&mut headers);
+    let dropped: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            (is_credential_header(name) && !told.passed_credentials.contains(name))
+                || name.starts_with("x-forwarded-")
+                || name.starts_with("x-trailgate-")
+        })
+        .cloned()
+        .collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+    // Compressed answers could neither be read for frames nor masked.
+    for name in [FORWARDED, EXPECT, ACCEPT_ENCODING, CONTENT_LENGTH] {
+        headers.remove(name);
+    }
+    headers.remove("x-real-ip");
+    headers.insert(HOST, told.host);
+    headers.insert(X_REQUEST_ID, told.request_id);
+    if let Ok(peer) = HeaderValue::from_str(&told.peer.to_string()) {
+        headers.insert(X_FORWARDED_FOR, peer);
+    }
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(told.scheme));
+    if let Some(host) = told.asked_host {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    if let Some(protocol) = told.upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+        // A compressed frame could not be recorded as what it says.
+        headers.remove("sec-websocket-extensions");
+    }
+    for (name, value) in told.injected {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers
+}
+
+/// The head that the client sees.
+pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
+    let protocol = upgrade.then(|| headers.get(UPGRADE).cloned()).flatten();
+    drop_hop(headers);
+    if let Some(protocol) = protocol {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+}
+
+/// The protocol that a request asks to change to.
+pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asks = headers.get_all(CONNECTION).iter().any(|value| {
+        value.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    });
+    if asks { headers.get(UPGRADE).cloned() } else { None }
+}
+
+fn drop_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "http2-settings"] {
+        headers.remove(name);
+    }
+}
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told<'a>(passed: &'a BTreeSet<String>, injected: &'a [(HeaderName, HeaderValue)]) -> Told<'a> {
+        Told {
+            request_id: HeaderValue::from_static("gateway-id"),
+            peer: IpAddr::from([10, 0, 0, 9]),
+            scheme: "https",
+            host: HeaderValue::from_static("upstream:80"),
+            asked_host: Some(HeaderValue::from_static("gateway")),
+            injected,
+            passed_credentials: passed,
+            upgrade: None,
+        }
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_callers_credential_ends_here() {
+        let sent = headers(&[
+            ("authorization", "Bearer x"),
+            ("proxy-authorization", "Basic x"),
+            ("cookie", "a=b"),
+            ("x-api-key", "x"),
+            ("x-csrf-token", "y"),
+            ("accept", "*/*"),
+        ]);
+        let passed = BTreeSet::from(["x-csrf-token".to_owned()]);
+        let injected = [(HeaderName::from_static("x-api-key"), HeaderValue::from_static("ours"))];
+        let out = to_upstream(sent, told(&passed, &injected));
+        assert!(!out.contains_key("authorization") && !out.contains_key("cookie"));
+        assert!(!out.contains_key("proxy-authorization"));
+        assert_eq!(out["x-api-key"], "ours");
+        assert_eq!(out["x-csrf-token"], "y");
+        assert_eq!(out["accept"], "*/*");
+    }
+
+    #[test]
+    fn what_belongs_to_one_hop_stays_there() {
+        let sent = headers(&[
+            ("connection", "close, X-Mine"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("keep-alive", "5"),
+            ("expect", "100-continue"),
+        ]);
+        let out = to_upstream(sent, told(&BTreeSet::new(), &[]));
+        for name in ["connection", "x-mine", "te", "transfer-encoding", "upgrade", "keep-alive", "expect"] {
+            assert!(!out.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn who_called_is_the_gateways_to_say() {
+        let sent = headers(&[
+            ("x-request-id", "forged"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-user", "root"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
+            ("host", "gateway"),
+        ]);
+        let out = to_upstream(sent, told(&BTreeSet::new(), &[]));
+        assert_eq!(out["x-request-id"], "gateway-id");
+        assert_eq!(out["x-forwarded-for"], "10.0.0.9");
+        assert_eq!(out["x-forwarded-proto"], "https");
+        assert_eq!(out["x-forwarded-host"], "gateway");
+        assert_eq!(out["host"], "upstream:80");
+        assert!(!out.contains_key("x-forwarded-user") && !out.contains_key("forwarded"));
+        assert!(!out.contains_key("x-real-ip"));
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_in_the_connection_header() {
+        assert!(asked_upgrade(&headers(&[("upgrade", "websocket")])).is_none());
+        let asks = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
+        assert_eq!(asked_upgrade(&asks).unwrap(), "websocket");
+    }
+}

@@ -1,0 +1,43 @@
+//! The keys by which the gateway says something about clear bytes without saying them.
+
+use aws_lc_rs::hmac;
+use trailgate_schemas::SessionKey;
+
+/// The gateway's keyed hashes.
+#[derive(Clone)]
+pub struct ProxyKeys {
+    /// Sessions' ids.
+    pub session: SessionKey,
+    token: hmac::Key,
+    digest: hmac::Key,
+}
+
+impl ProxyKeys {
+    /// `token` makes the tokens that stand for credentials, the same as the masker's; `gateway`
+    /// hashes bodies.
+    #[must_use]
+    pub fn new(session: SessionKey, token: &[u8; 32], gateway: &[u8; 32]) -> Self {
+        Self {
+            session,
+            token: hmac::Key::new(hmac::HMAC_SHA256, token),
+            digest: hmac::Key::new(hmac::HMAC_SHA256, gateway),
+        }
+    }
+
+    /// What stands for a secret: the first 8 hex digits of its HMAC.
+    #[must_use]
+    pub fn token(&self, secret: &[u8]) -> String {
+        hex::encode(&hmac::sign(&self.token, secret).as_ref()[..4])
+    }
+
+    /// A keyed hash of a body as it goes by.
+    pub(crate) fn body_digest(&self) -> hmac::Context {
+        hmac::Context::with_key(&self.digest)
+    }
+}
+
+impl std::fmt::Debug for ProxyKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProxyKeys")
+    }
+}

@@ -1,0 +1,146 @@
+//! The bounds of the gateway, each with its reason.
+
+use std::time::Duration;
+
+/// Clear bytes of payload in one record: half of what a sealed event may hold, so that base64 and
+/// the head's fields fit beside it.
+pub const PIECE_MAX_BYTES: usize = 64 * 1024;
+
+/// Arrivals that share one record; beyond it a piece counts as full. Keeps the list of offsets
+/// smaller than the payload it belongs to.
+pub const PIECE_MAX_FRAMES: usize = 1024;
+
+/// Records of one direction of one exchange that may wait for their acknowledgement. Together with
+/// the piece that is being filled this bounds what an exchange holds to 320 KiB a direction.
+pub const PIECES_IN_FLIGHT_MAX: usize = 4;
+
+/// How long the record of a request's head waits for its body to begin, so that the two share it.
+pub const FIRST_REQUEST_PIECE_WAIT: Duration = Duration::from_millis(50);
+
+/// How long the record of an answer's head waits for a short body of known length to be whole.
+pub const FIRST_RESPONSE_PIECE_WAIT: Duration = Duration::from_millis(20);
+
+/// How much of one body is recorded unless the connection says otherwise.
+pub const RECORD_DEFAULT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The largest body that is read whole, because admission must read it: a hundred times a large
+/// run input.
+pub const REWRITE_DEFAULT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// All names and values of a request's head together. Escaped as JSON it must fit in a record.
+pub const HEAD_MAX_BYTES: usize = 16 * 1024;
+
+/// What the reader of a head may buffer: the head itself and the line before it.
+pub const HEAD_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Header fields of one head.
+pub const HEADERS_MAX: usize = 100;
+
+/// Path and query; longer ones are refused.
+pub const TARGET_MAX_BYTES: usize = 8 * 1024;
+
+/// How much of a path stands in the name of the resource.
+pub const RESOURCE_MAX_BYTES: usize = 256;
+
+/// A recorded answer's headers, as JSON; what is beyond is cut and the record says so.
+pub const RECORDED_HEADERS_MAX_BYTES: usize = 24 * 1024;
+
+/// A node's payload in its event; of a longer one the largest parts are left out.
+pub const NODE_PAYLOAD_MAX_BYTES: usize = 64 * 1024;
+
+/// Open connections of one listener unless the configuration says otherwise.
+pub const CONNECTIONS_DEFAULT: usize = 1024;
+
+/// Exchanges under way in the process unless the configuration says otherwise. With what one
+/// exchange may hold, the most that all of them can: 320 MiB, when every one of them waits.
+pub const EXCHANGES_DEFAULT: usize = 512;
+
+/// Streams of one HTTP/2 connection.
+pub const H2_STREAMS_MAX: u32 = 128;
+
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the head of a request may take to arrive.
+pub const HEAD_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a connection stays open without an exchange.
+pub const IDLE_WAIT: Duration = Duration::from_secs(75);
+
+/// How long an exchange may go without a byte in either direction, unless the configuration says
+/// otherwise: longer than a slow model takes.
+pub const STALL_DEFAULT_S: u64 = 900;
+
+/// How long a connection that was asked to end may take to.
+pub const CONNECTION_DRAIN_WAIT: Duration = Duration::from_secs(20);
+
+/// How long the connection to an upstream may take to open.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// How long an unused connection to an upstream is kept: below the 5 s after which uvicorn closes.
+pub const UPSTREAM_IDLE_WAIT: Duration = Duration::from_secs(4);
+
+/// Unused connections to one upstream.
+pub const UPSTREAM_IDLE_MAX: usize = 64;
+
+/// Closing records that wait for the backbone after their exchange is gone; beyond it the masker
+/// finds the stream unfinished.
+pub const CLOSERS_MAX: usize = 1024;
+
+/// How often a closing record that was not taken is offered again, and how long apart.
+pub const CLOSE_TRIES: u32 = 5;
+/// The wait before the second offer; doubled each time.
+pub const CLOSE_RETRY_WAIT: Duration = Duration::from_millis(200);
+
+/// Refusals of one source and kind in one second that are recorded each; the others share one.
+pub const REFUSALS_EACH: u32 = 10;
+
+/// Sources whose refusals are counted apart; those beyond share one count.
+pub const REFUSAL_SOURCES_MAX: usize = 4096;
+
+/// Sessions that are known to be open; beyond it the longest silent one is closed.
+pub const SESSIONS_MAX: usize = 10_000;
+
+/// How long a session may be silent.
+pub const SESSION_IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// How often silent sessions are looked for.
+pub const SESSION_SWEEP: Duration = Duration::from_secs(30);
+
+/// How many closings of sessions wait for the backbone at once.
+pub const SESSION_CLOSES_AT_ONCE: usize = 64;
+
+/// Runs that are watched beside their clients at once.
+pub const JOINS_MAX: usize = 1024;
+
+/// How often the stream of a watched run is opened again after it broke.
+pub const JOIN_TRIES: u32 = 5;
+/// The wait before it is opened again; doubled each time.
+pub const JOIN_RETRY_WAIT: Duration = Duration::from_millis(250);
+
+/// Bytes of all bodies together that are read whole; beyond it such a request is answered 503, and
+/// such an answer passes as it is.
+pub const WHOLE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bodies up to this length are read on the thread that serves their connection: below a
+/// millisecond.
+pub const ADMIT_INLINE_MAX_BYTES: usize = 64 * 1024;
+
+/// A node's payload up to this length is shortened to fit its event; of a longer one only length
+/// and keyed hash are recorded. Reading it takes milliseconds.
+pub const SHORTEN_MAX_BYTES: usize = 1024 * 1024;
+
+/// A run object that is asked for because its plan is not known: one with a large input.
+pub const LOOKUP_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// How long the client's join waits for it; without it frames show what was injected.
+pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
+
+/// Bytes read at once from an upgraded connection: with half a character before them they fit in one
+/// record.
+pub const TUNNEL_READ_BYTES: usize = PIECE_MAX_BYTES - 16;
+
+/// A key or header value from a file.
+pub const SECRET_FILE_MAX_BYTES: u64 = 64 * 1024;
+
+/// How long tasks that outlive their requests, and the closings of sessions, may take at the end.
+pub const TASKS_DRAIN_WAIT: Duration = Duration::from_secs(2);

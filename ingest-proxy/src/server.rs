@@ -1,0 +1,165 @@
+//! The listener of one connection: TLS, HTTP/1.1 and HTTP/2, time-outs, and an end in order.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use crate::door::Door;
+use crate::exchange::{Arrival, serve};
+use crate::limits::{
+    CONNECTION_DRAIN_WAIT, H2_STREAMS_MAX, HANDSHAKE_WAIT, HEAD_BUFFER_BYTES, HEAD_WAIT,
+    HEADERS_MAX, IDLE_WAIT,
+};
+use crate::pulse::Pulse;
+
+/// The listener of one connection.
+pub(crate) struct Listener {
+    pub(crate) door: Arc<Door>,
+    pub(crate) socket: TcpListener,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) connections: Arc<Semaphore>,
+}
+
+impl Listener {
+    /// Accepts until the gateway stops, then waits until its connections have ended.
+    pub(crate) async fn run(self) {
+        let stop = self.door.gateway.stop.clone();
+        let open = TaskTracker::new();
+        loop {
+            let place = tokio::select! {
+                // Closed never: it is ours.
+                place = Arc::clone(&self.connections).acquire_owned() => place,
+                () = stop.asked() => break,
+            };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = stop.asked() => break,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of descriptors, mostly: trying again at once would only spin.
+                    tracing::warn!(kind = ?error.kind(), "accept failed");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
+            open.spawn(async move {
+                door.gateway.metrics.connections.inc();
+                connection(&door, stream, peer, tls).await;
+                door.gateway.metrics.connections.dec();
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        open.close();
+        if timeout(CONNECTION_DRAIN_WAIT, open.wait()).await.is_err() {
+            tracing::warn!(left = open.len(), "connections did not end in time");
+        }
+    }
+}
+
+async fn connection(
+    door: &Arc<Door>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+) {
+    // Fails only on a socket that is gone.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => drive(door, stream, peer).await,
+        Some(acceptor) => match timeout(HANDSHAKE_WAIT, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => drive(door, stream, peer).await,
+            Ok(Err(_)) | Err(_) => door.gateway.metrics.refused("tls_handshake"),
+        },
+    }
+}
+
+async fn drive(
+    door: &Arc<Door>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+) {
+    let pulse = Arc::new(Pulse::new());
+    let service = service_fn(|request: Request<Incoming>| {
+        let arrival =
+            Arrival { door: Arc::clone(door), peer, pulse: Arc::clone(&pulse), request };
+        let served = Box::pin(serve(arrival));
+        async move { Ok::<_, Infallible>(served.await) }
+    });
+    let builder = builder();
+    let mut connection =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let stop = door.gateway.stop.clone();
+    let mut last_call: Option<Instant> = None;
+    loop {
+        let due = last_call.unwrap_or_else(|| silent_at(&pulse, door.gateway.stall));
+        tokio::select! {
+            // Whatever ended it is told by the exchanges that it had.
+            _ = poll_fn(|cx| connection.as_mut().poll(cx)) => return,
+            () = stop.asked(), if last_call.is_none() => {
+                connection.as_mut().graceful_shutdown();
+                last_call = Some(Instant::now() + CONNECTION_DRAIN_WAIT);
+            }
+            () = sleep_until(due) => {
+                if last_call.is_some() {
+                    return;
+                }
+                let silent = Instant::now() >= silent_at(&pulse, door.gateway.stall);
+                if silent && pulse.exchanges() > 0 {
+                    door.gateway.metrics.failed("stalled");
+                    return;
+                }
+                if silent {
+                    connection.as_mut().graceful_shutdown();
+                    last_call = Some(Instant::now() + LAST_CALL);
+                }
+            }
+        }
+    }
+}
+
+/// When a connection on which nothing moves has been silent for too long.
+fn silent_at(pulse: &Pulse, stall: Duration) -> Instant {
+    pulse.last() + if pulse.exchanges() > 0 { stall } else { IDLE_WAIT }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BUFFER_BYTES)
+        .half_close(false)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(u32::try_from(HEAD_BUFFER_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(IDLE_WAIT);
+    builder
+}
+
+/// How long an idle connection may take to end after it was asked to.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
