@@ -1,1 +1,26 @@
+#![doc = include_str!("../README.md")]
 
+mod check;
+mod encoded;
+mod form;
+mod json;
+mod key_name;
+mod limits;
+mod pem;
+mod redacted;
+mod redactor;
+mod rules;
+mod scan;
+mod shape;
+mod sse;
+mod stream;
+mod text;
+mod token;
+mod view;
+
+pub use redacted::{Finding, Out, Redacted};
+pub use redactor::Redactor;
+pub use rules::{Rules, RulesError};
+pub use shape::Shape;
+pub use stream::{StreamError, StreamRedactor};
+pub use token::TokenKey;

@@ -1,0 +1,109 @@
+use crate::{Redactor, Rules, TokenKey};
+
+fn redactor() -> Redactor {
+    Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]))
+}
+
+fn masked(json: &str) -> String {
+    redactor().json(json).text.into_owned()
+}
+
+#[test]
+fn clean_json_passes_byte_for_byte() {
+    let json = r#"{"b": 1.50, "a" : [ 1e3, true,null ], "s":"\u00e9\/\n", "id":"1f0c-12"}"#;
+    let redacted = redactor().json(json);
+    assert!(matches!(redacted.text, std::borrow::Cow::Borrowed(text) if text == json));
+}
+
+#[test]
+fn a_value_is_masked_because_of_its_key_and_the_rest_stays() {
+    let json = r#"{"x":1,"password":"hunter2","clientSecret": "abc123def", "max_tokens": 100, "token":"ok"}"#;
+    let masked = masked(json);
+    assert!(!masked.contains("hunter2") && !masked.contains("abc123def"), "{masked}");
+    assert!(masked.contains(r#""max_tokens": 100, "token":"ok"}"#), "{masked}");
+    assert!(serde_json::from_str::<serde_json::Value>(&masked).is_ok());
+}
+
+#[test]
+fn escapes_do_not_hide_a_secret() {
+    let json = r#"{"t":"mail \u0061da@example\u002ecom","pass\u0077ord":"hunter2"}"#;
+    let masked = masked(json);
+    assert!(!masked.contains("hunter2") && !masked.contains("example"), "{masked}");
+    assert!(serde_json::from_str::<serde_json::Value>(&masked).is_ok(), "{masked}");
+}
+
+#[test]
+fn json_in_a_string_in_json_is_masked_and_escaped_again() {
+    let inner = serde_json::json!({"password": "hunter2", "n": 1.50}).to_string();
+    let middle = serde_json::json!({"arguments": inner}).to_string();
+    let outer = serde_json::json!({"body": middle}).to_string();
+    let masked = masked(&outer);
+    assert!(!masked.contains("hunter2"), "{masked}");
+    let outer: serde_json::Value = serde_json::from_str(&masked).unwrap();
+    let middle: serde_json::Value = serde_json::from_str(outer["body"].as_str().unwrap()).unwrap();
+    let inner: serde_json::Value =
+        serde_json::from_str(middle["arguments"].as_str().unwrap()).unwrap();
+    assert!(inner["password"].as_str().unwrap().starts_with("[password:"));
+}
+
+#[test]
+fn a_number_that_is_a_secret_becomes_a_string() {
+    let masked = masked(r#"{"card":4111111111111111,"pin":1234,"n":1234}"#);
+    let value: serde_json::Value = serde_json::from_str(&masked).unwrap();
+    assert!(value["card"].as_str().unwrap().starts_with("[payment_card:"), "{masked}");
+    assert!(value["pin"].as_str().unwrap().starts_with("[code:"), "{masked}");
+    assert_eq!(value["n"], 1234);
+}
+
+#[test]
+fn names_and_values_beside_each_other_belong_together() {
+    let masked =
+        masked(r#"{"env":[{"name":"DB_PASSWORD","value":"hunter2"},{"name":"N","value":"x"}]}"#);
+    assert!(!masked.contains("hunter2"), "{masked}");
+    assert!(masked.contains(r#""value":"x""#), "{masked}");
+}
+
+#[test]
+fn elements_of_a_secret_array_are_masked() {
+    let masked = masked(r#"{"api_keys":["abcdef123456"],"names":["abcdef123456"]}"#);
+    assert_eq!(masked.matches("abcdef123456").count(), 1, "{masked}");
+}
+
+#[test]
+fn a_scheme_stays_readable() {
+    let masked = masked(r#"{"authorization":"Bearer abcdef1234567890"}"#);
+    assert!(masked.contains(r#""Bearer ["#), "{masked}");
+    assert!(!masked.contains("abcdef1234567890"));
+}
+
+#[test]
+fn what_is_no_json_is_masked_as_text() {
+    for text in [
+        "{password: \"hunter2\"",
+        "{'password': 'hunter2'}",
+        "{\"a\":1} password=hunter2",
+        "password=\"hunter2\"",
+        "{\"password\": \"hunter2",
+        "]]]]{{{ \"password\" : \"hunter2\" }",
+    ] {
+        let masked = masked(text);
+        assert!(!masked.contains("hunter2"), "{text} → {masked}");
+    }
+}
+
+#[test]
+fn depth_takes_no_memory_without_bound() {
+    let deep = "[".repeat(200_000) + "{\"password\":\"hunter2\"}";
+    assert!(!masked(&deep).contains("hunter2"));
+}
+
+#[test]
+fn a_string_longer_than_what_is_held_is_masked_too() {
+    let filler = "lorem ipsum dolor ".repeat(8000);
+    let json = format!(r#"{{"a":"{filler}\n ada@example.com {filler}","password":"{filler}"}}"#);
+    let masked = masked(&json);
+    assert!(!masked.contains("ada@example.com"));
+    let value: serde_json::Value = serde_json::from_str(&masked).unwrap();
+    assert!(value["password"].as_str().unwrap().starts_with("[password:"));
+    assert!(value["a"].as_str().unwrap().ends_with(&filler));
+}

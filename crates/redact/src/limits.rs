@@ -1,0 +1,37 @@
+//! Bounds, each with its reason.
+
+/// Longest tail that is held back because a secret may go on in the next piece: a piece is at most
+/// 64 KiB, so a masked record stays below 512 KiB even where replacements are longer than what
+/// they replace.
+pub(crate) const HOLD_MAX_BYTES: usize = 64 * 1024;
+
+/// How far one rule looks at one place, so that hostile text costs no square of its length. What
+/// matches to the very end of it is extended over the rest of its run, so longer secrets are whole.
+/// White space therefore occurs only within the first of a match's bytes, as many as these, which
+/// is what a stream that must decide how much to hold back rests on.
+pub(crate) const WINDOW_BYTES: usize = 2 * 1024;
+
+/// How far a pattern begins before its literal.
+pub(crate) const BACK_BYTES: usize = 80;
+
+/// Longest private key block: RSA with 16,384 bits is 13 KiB in PEM.
+pub(crate) const PEM_MAX_BYTES: usize = 32 * 1024;
+
+/// What is kept of text that had to come out before its end was seen, to know what its
+/// continuation belongs to: `password = ` and the like.
+pub(crate) const SEEN_BYTES: usize = 256;
+
+/// JSON in a string in JSON in a string: agents nest tool arguments twice; deeper is text.
+pub(crate) const NESTING_MAX: usize = 4;
+
+/// Containers of which a walk remembers what they are; deeper ones are objects without names.
+pub(crate) const DEPTH_MAX: usize = 256;
+
+/// Longest field name that is compared with the names of secrets.
+pub(crate) const NAME_MAX_BYTES: usize = 256;
+
+/// Shortest run that is decoded from base64 or hex to look for secrets inside: 16 clear bytes.
+pub(crate) const ENCODED_MIN_BYTES: usize = 22;
+
+/// Memory for each compiled pattern, far above what the built-in ones need.
+pub(crate) const PATTERN_MAX_BYTES: usize = 1 << 20;

@@ -1,0 +1,74 @@
+//! What came out of masking: the text, and where in it something was replaced.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// One replacement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule that found it.
+    pub rule: Arc<str>,
+    /// Where its replacement begins in the masked text, in bytes.
+    pub start: usize,
+}
+
+/// Masked text. Borrowed where nothing was found: clean text passes byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redacted<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// What was replaced, in order.
+    pub findings: Vec<Finding>,
+}
+
+impl<'a> Redacted<'a> {
+    pub(crate) const fn clean(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), findings: Vec::new() }
+    }
+
+    /// `clear`, unless something in it was replaced.
+    pub(crate) fn of(clear: &'a str, out: Out) -> Self {
+        if out.findings.is_empty() {
+            return Self::clean(clear);
+        }
+        Self { text: Cow::Owned(out.text), findings: out.findings }
+    }
+}
+
+/// Masked text as it grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Out {
+    /// The text so far.
+    pub text: String,
+    /// What was replaced in it, in order.
+    pub findings: Vec<Finding>,
+}
+
+impl Out {
+    /// Appends masked text as it is.
+    pub(crate) fn append(&mut self, redacted: &Redacted<'_>) {
+        self.append_as(redacted, |clear, text| text.push_str(clear));
+    }
+
+    /// Appends masked text in another encoding. Replacements are of characters that `encode`
+    /// leaves alone, or are at least where it puts them.
+    pub(crate) fn append_as(
+        &mut self,
+        redacted: &Redacted<'_>,
+        encode: impl Fn(&str, &mut String),
+    ) {
+        let mut done = 0;
+        for finding in &redacted.findings {
+            encode(&redacted.text[done..finding.start], &mut self.text);
+            done = finding.start;
+            let start = self.text.len();
+            self.findings.push(Finding { rule: Arc::clone(&finding.rule), start });
+        }
+        encode(&redacted.text[done..], &mut self.text);
+    }
+
+    pub(crate) fn replace(&mut self, rule: &Arc<str>, token: &str) {
+        self.findings.push(Finding { rule: Arc::clone(rule), start: self.text.len() });
+        self.text.push_str(token);
+    }
+}

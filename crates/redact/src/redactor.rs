@@ -1,0 +1,201 @@
+//! Masking of whole texts, by what they are.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::form::FormStream;
+use crate::json::JsonStream;
+use crate::key_name::NameClass;
+use crate::limits::NESTING_MAX;
+use crate::pem;
+use crate::redacted::{Out, Redacted};
+use crate::rules::Rules;
+use crate::scan::{HitName, resolve, scan};
+use crate::shape::{Shape, looks_like_json};
+use crate::stream::{StreamError, StreamRedactor};
+use crate::token::TokenKey;
+
+/// Masks texts under one set of rules and one token key. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Redactor {
+    rules: Arc<Rules>,
+    key: TokenKey,
+    names: Names,
+}
+
+/// Names of what is found without a rule of the data file.
+#[derive(Clone, Debug)]
+struct Names {
+    pem: Arc<str>,
+    password: Arc<str>,
+    code: Arc<str>,
+    secret: Arc<str>,
+    held: Arc<str>,
+}
+
+impl Redactor {
+    /// Masks by `rules`, with tokens under `key`.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>, key: TokenKey) -> Self {
+        let names = Names {
+            pem: pem::RULE.into(),
+            password: NameClass::Password.rule().into(),
+            code: NameClass::Code.rule().into(),
+            secret: NameClass::Secret.rule().into(),
+            held: HELD.into(),
+        };
+        Self { rules, key, names }
+    }
+
+    /// The rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Masks plain text: prose, code, a path, an error, a name.
+    ///
+    /// ```
+    /// use trailgate_redact::{Redactor, Rules, TokenKey};
+    /// let redactor = Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]));
+    /// let masked = redactor.text("password=hunter2 for ada@example.com");
+    /// assert!(!masked.text.contains("hunter2"));
+    /// assert_eq!(masked.findings.len(), 2);
+    /// assert_eq!(redactor.text("nothing here").text, "nothing here");
+    /// ```
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
+        let mut out = Out::default();
+        self.spans_into(text, 0..text.len(), &resolve(&scan(&self.rules, text)), &mut out);
+        Redacted::of(text, out)
+    }
+
+    /// Masks a JSON document, or several one after the other. Never fails: what is no JSON is
+    /// masked as text.
+    #[must_use]
+    pub fn json<'a>(&self, text: &'a str) -> Redacted<'a> {
+        self.json_at(text, 0)
+    }
+
+    /// Masks a URL, or its path and query.
+    #[must_use]
+    pub fn url<'a>(&self, url: &'a str) -> Redacted<'a> {
+        let Some((path, query)) = url.split_once('?') else { return self.text(url) };
+        let mut out = Out::default();
+        out.append(&self.text(path));
+        out.text.push('?');
+        FormStream::default().push(self, query, true, &mut out);
+        Redacted::of(url, out)
+    }
+
+    /// Masks a whole body of a known shape.
+    #[must_use]
+    pub fn body<'a>(&self, shape: Shape, body: &'a str) -> Redacted<'a> {
+        let out = self.stream(shape).push_last(body);
+        Redacted::of(body, out)
+    }
+
+    /// Masks a body that comes in pieces.
+    #[must_use]
+    pub fn stream(&self, shape: Shape) -> StreamRedactor {
+        StreamRedactor::new(self.clone(), shape)
+    }
+
+    /// Goes on with a body whose state was kept by [`StreamRedactor::to_bytes`].
+    ///
+    /// # Errors
+    /// [`StreamError`] if the bytes are no such state.
+    pub fn resume(&self, state: &[u8]) -> Result<StreamRedactor, StreamError> {
+        StreamRedactor::from_bytes(self.clone(), state)
+    }
+
+    pub(crate) fn json_at<'a>(&self, text: &'a str, depth: usize) -> Redacted<'a> {
+        let mut out = Out::default();
+        JsonStream::at(depth).push(self, text, true, &mut out);
+        Redacted::of(text, out)
+    }
+
+    /// Masks the value of a field whose name may say that it is a secret.
+    pub(crate) fn field<'a>(
+        &self,
+        text: &'a str,
+        class: Option<NameClass>,
+        depth: usize,
+    ) -> Redacted<'a> {
+        if let Some(class) = class.filter(|class| class.fits(text)) {
+            return self.secret(text, class);
+        }
+        if depth < NESTING_MAX && text.len() > 1 && looks_like_json(text) {
+            return self.json_at(text, depth + 1);
+        }
+        self.text(text)
+    }
+
+    pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {
+        self.rules.names.classify(name)
+    }
+
+    /// Replaces all of a value but its scheme. A rule that knows all of it gives the name.
+    fn secret<'a>(&self, text: &'a str, class: NameClass) -> Redacted<'a> {
+        let scheme = SCHEMES.iter().find_map(|scheme| {
+            let head = text.get(..scheme.len())?;
+            let is_scheme = head.eq_ignore_ascii_case(scheme);
+            (is_scheme && text.len() > scheme.len()).then_some(scheme.len())
+        });
+        let span = scheme.unwrap_or(0)..text.len();
+        let spans = resolve(&scan(&self.rules, text));
+        let name = spans.iter().find(|(found, _)| *found == span).map(|(_, name)| *name);
+        let mut out = Out::default();
+        let name = name.unwrap_or(HitName::Named(class.rule()));
+        self.spans_into(text, 0..text.len(), &[(span, name)], &mut out);
+        Redacted::of(text, out)
+    }
+
+    /// Appends `text[range]` with its part of each span replaced.
+    pub(crate) fn spans_into(
+        &self,
+        text: &str,
+        range: Range<usize>,
+        spans: &[(Range<usize>, HitName)],
+        out: &mut Out,
+    ) {
+        let mut done = range.start;
+        for (span, name) in spans {
+            let (start, end) = (span.start.max(done), span.end.min(range.end));
+            if start >= end {
+                continue;
+            }
+            out.text.push_str(&text[done..start]);
+            self.replace(*name, &text[start..end], out);
+            done = end;
+        }
+        out.text.push_str(&text[done..range.end]);
+    }
+
+    pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
+        let rule = self.name(name);
+        out.replace(rule, &self.key.token(rule, secret));
+    }
+
+    pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
+        scan(&self.rules, text)
+    }
+
+    fn name(&self, name: HitName) -> &Arc<str> {
+        match name {
+            HitName::Pem => &self.names.pem,
+            HitName::Rule(index) => &self.rules.rules[index].id,
+            HitName::Named(word) => match word {
+                _ if word == &*self.names.password => &self.names.password,
+                _ if word == &*self.names.code => &self.names.code,
+                _ if word == HELD => &self.names.held,
+                _ => &self.names.secret,
+            },
+        }
+    }
+}
+
+/// Told where the end of a text was replaced because it had to come out before its end was seen.
+pub(crate) const HELD: &str = "held";
+
+const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate "];

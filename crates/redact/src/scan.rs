@@ -1,0 +1,210 @@
+//! Finding: every place in a text where a rule matches, and of those the ones that hold.
+
+use std::ops::Range;
+
+use regex_automata::{Anchored, Input};
+
+use crate::check::Check;
+use crate::encoded;
+use crate::limits::{BACK_BYTES, WINDOW_BYTES};
+use crate::pem;
+use crate::rules::{Back, Rule, Rules};
+use crate::view::View;
+
+/// A match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// All of it, with what it was recognised by. A cut through it could change what is found.
+    pub(crate) whole: Range<usize>,
+    /// What is to be replaced.
+    pub(crate) secret: Range<usize>,
+    pub(crate) name: HitName,
+    /// Whether it passed its check.
+    pub(crate) holds: bool,
+}
+
+/// What a hit is told under; the smaller wins where hits overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HitName {
+    /// A private key block.
+    Pem,
+    /// A rule, by its place.
+    Rule(usize),
+    /// An assignment, by the class of its name.
+    Named(&'static str),
+}
+
+/// Every hit in a text, in no order, also those that don't hold.
+pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    plain(rules, text, &mut hits);
+    for view in View::all(text) {
+        let mut inner = Vec::new();
+        plain(rules, view.text(), &mut inner);
+        hits.extend(inner.into_iter().filter(|hit| hit.holds).map(|hit| Hit {
+            whole: view.outside(&hit.whole),
+            secret: view.outside(&hit.secret),
+            ..hit
+        }));
+    }
+    encoded::scan(rules, text, &mut hits);
+    hits
+}
+
+/// The hits in a text as it stands, nothing decoded.
+pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
+    pem::scan(text, hits);
+    let mut done: Vec<Done> = vec![Done::default(); rules.rules.len()];
+    for found in rules.literals.find_overlapping_iter(text) {
+        for index in &rules.wakes[found.pattern().as_usize()] {
+            let rule = &rules.rules[*index];
+            let start = walk_back(text, found.start(), rule.back);
+            let done = &mut done[*index];
+            if done.passes(start) {
+                try_at(rules, *index, text, start..start, hits).into_iter().for_each(|hit| {
+                    done.until = hit.whole.end;
+                });
+            }
+        }
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MIN).count();
+    for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| !rule.has_literals) {
+        if !rule.needs_digits || digits == DIGITS_MIN {
+            everywhere(index, rule, text, hits);
+        }
+    }
+}
+
+/// The hits that hold, those that overlap made one, in order.
+pub(crate) fn resolve(hits: &[Hit]) -> Vec<(Range<usize>, HitName)> {
+    let holding = hits.iter().filter(|hit| hit.holds && !hit.secret.is_empty());
+    let mut spans: Vec<_> = holding.map(|hit| (hit.secret.clone(), hit.name)).collect();
+    spans.sort_by_key(|(span, name)| (span.start, *name));
+    let mut resolved: Vec<(Range<usize>, HitName)> = Vec::with_capacity(spans.len());
+    for (span, name) in spans {
+        match resolved.last_mut() {
+            Some((last, last_name)) if span.start < last.end => {
+                last.end = last.end.max(span.end);
+                *last_name = name.min(*last_name);
+            }
+            _ => resolved.push((span, name)),
+        }
+    }
+    resolved
+}
+
+/// How far a rule has been, so that hostile text can't make it look at one place again and again.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    until: usize,
+    tried: Option<usize>,
+}
+
+impl Done {
+    fn passes(&mut self, start: usize) -> bool {
+        let passes = start >= self.until && self.tried != Some(start);
+        self.tried = Some(start);
+        passes
+    }
+}
+
+fn walk_back(text: &str, from: usize, back: Back) -> usize {
+    let before = &text.as_bytes()[from.saturating_sub(BACK_BYTES)..from];
+    from - before.iter().rev().take_while(|byte| back.goes_over(**byte)).count()
+}
+
+/// Tries one rule at one place; returns the hit if it holds.
+fn try_at(
+    rules: &Rules,
+    index: usize,
+    text: &str,
+    at: Range<usize>,
+    hits: &mut Vec<Hit>,
+) -> Option<Hit> {
+    let rule = &rules.rules[index];
+    let look = text.len().min(at.start + WINDOW_BYTES);
+    let input = Input::new(text).span(at.start..look).anchored(Anchored::Yes);
+    let mut captures = rule.regex.create_captures();
+    rule.regex.search_captures(&input, &mut captures);
+    let whole = captures.get_match()?.range();
+    let group = (1..captures.group_len()).rev().find_map(|group| captures.get_group(group));
+    let mut secret = group.map_or_else(|| whole.clone(), |span| span.range());
+    if secret.end == look {
+        secret.end = run_end(text, look);
+    }
+    let whole = snap(text, whole.start..whole.end.max(secret.end));
+    let secret = snap(text, secret);
+    let mut hit = Hit { whole, secret, name: HitName::Rule(index), holds: false };
+    if rule.check == Check::Assignment {
+        let name = captures.get_group(1).map_or(0..0, |span| span.range());
+        assignment(rules, text, name, &mut hit);
+    } else if let Some(held) = rule.check.hold(text, hit.secret.clone()) {
+        hit.secret = held;
+        hit.holds = true;
+    }
+    hits.push(hit.clone());
+    hit.holds.then_some(hit)
+}
+
+/// Tries a rule that has no literals.
+fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
+    let mut at = 0;
+    while let Some(found) = rule.regex.search(&Input::new(text).span(at..text.len())) {
+        let mut whole = found.range();
+        let held = rule.check.hold(text, whole.clone());
+        let holds = held.is_some();
+        let secret = held.unwrap_or_else(|| whole.clone());
+        at = if holds { secret.end } else { whole.end };
+        if holds {
+            whole = whole.start..whole.end;
+        }
+        hits.push(Hit { whole, secret, name: HitName::Rule(index), holds });
+    }
+}
+
+/// Whether the name before a value says that the value is a secret, and the value fits.
+fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
+    let Some(class) = rules.names.classify(&text[name.clone()]) else { return };
+    let between = &text[name.end..hit.secret.start];
+    let value = &text[hit.secret.clone()];
+    let is_quoted = between.ends_with(['"', '\'', '`']);
+    let sign = between.trim_start_matches(['\\', '"', '\'', '`', ')', ']', ' ', '\t']);
+    let is_prose = sign.starts_with("is") || sign.starts_with("to");
+    let is_tag = sign.starts_with('>');
+    let opens_tag = name.start > 0 && text.as_bytes()[name.start - 1] == b'<';
+    let next = text.as_bytes().get(hit.secret.end);
+    let is_code = !is_quoted && (matches!(next, Some(b'(' | b'[' | b'{')) || is_path(value));
+    let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
+    hit.name = HitName::Named(class.rule());
+    hit.holds = class.fits(value)
+        && !is_code
+        && (!is_tag || opens_tag)
+        && (!is_prose || (has_digit && value.len() >= 6));
+}
+
+/// `self.config.password` and the like: names, not values.
+fn is_path(value: &str) -> bool {
+    let mut parts = value.split('.');
+    let is_name = |part: &str| {
+        part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+            && part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+    };
+    value.contains('.') && parts.all(is_name)
+}
+
+fn run_end(text: &str, from: usize) -> usize {
+    let rest = &text.as_bytes()[from..];
+    let goes_on = |b: &u8| {
+        b.is_ascii_alphanumeric()
+            || matches!(b, b'_' | b'-' | b'+' | b'/' | b'=' | b'.' | b'%' | b'~')
+    };
+    from + rest.iter().position(|b| !goes_on(b)).unwrap_or(rest.len())
+}
+
+/// Patterns see bytes; what is cut are characters.
+fn snap(text: &str, range: Range<usize>) -> Range<usize> {
+    text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end)
+}
+
+/// Fewer digits are no number of a person or an account.
+const DIGITS_MIN: usize = 9;
