@@ -56,22 +56,34 @@ impl Counter {
         (Number::New, too_many.map(|(first, end)| Missing { first, end }))
     }
 
-    /// A heartbeat: the producer has used all numbers below `count` and gave up on `abandoned`.
-    /// What is missing beyond that is lost, and told once.
-    pub(crate) fn settle(&mut self, count: i64, abandoned: &[i64], now: Micros) -> Vec<Missing> {
-        self.heard_at = now;
-        if count > self.next {
-            self.holes.insert(self.next, count);
-            self.next = count;
+    /// A heartbeat: its producer gave up on the ranges `abandoned` (first and last), and the fate
+    /// of every number below `settled_below` is known. What is missing there was lost, and is told
+    /// once.
+    pub(crate) fn settle(&mut self, settled_below: i64, abandoned: &[(i64, i64)]) -> Vec<Missing> {
+        for (first, last) in abandoned {
+            self.give_up(*first, last.saturating_add(1));
         }
-        for number in abandoned {
-            let hole = self.holes.range(..=*number).next_back().map(|(first, end)| (*first, *end));
-            if let Some((first, end)) = hole.filter(|(_, end)| number < end) {
-                self.fill(first, end, *number);
+        let later = self.holes.split_off(&settled_below);
+        let mut settled = std::mem::replace(&mut self.holes, later);
+        if let Some(mut across) = settled.last_entry().filter(|hole| *hole.get() > settled_below) {
+            self.holes.insert(settled_below, std::mem::replace(across.get_mut(), settled_below));
+        }
+        settled.into_iter().map(|(first, end)| Missing { first, end }).collect()
+    }
+
+    /// Nothing in `first..end` is missing any more.
+    fn give_up(&mut self, first: i64, end: i64) {
+        let touched: Vec<(i64, i64)> =
+            self.holes.range(..end).filter(|(_, e)| **e > first).map(|(f, e)| (*f, *e)).collect();
+        for (hole_first, hole_end) in touched {
+            self.holes.remove(&hole_first);
+            if hole_first < first {
+                self.holes.insert(hole_first, first);
+            }
+            if end < hole_end {
+                self.holes.insert(end, hole_end);
             }
         }
-        let missing = std::mem::take(&mut self.holes);
-        missing.into_iter().map(|(first, end)| Missing { first, end }).collect()
     }
 
     fn fill(&mut self, first: i64, end: i64, number: i64) {
@@ -111,25 +123,28 @@ mod tests {
         take(&mut counter, 3);
         assert_eq!(take(&mut counter, 2), Number::New);
         assert_eq!(take(&mut counter, 2), Number::Repeated);
-        assert_eq!(counter.settle(4, &[], NOW), [Missing { first: 1, end: 2 }]);
-        assert_eq!(counter.settle(4, &[], NOW), []);
+        assert_eq!(counter.settle(4, &[]), [Missing { first: 1, end: 2 }]);
+        assert_eq!(counter.settle(4, &[]), []);
     }
 
     #[test]
     fn what_the_producer_gave_up_is_not_missing() {
         let mut counter = Counter::default();
         take(&mut counter, 0);
-        take(&mut counter, 4);
-        let missing = counter.settle(7, &[2, 5], NOW);
-        assert_eq!(
-            missing,
-            [
-                Missing { first: 1, end: 2 },
-                Missing { first: 3, end: 4 },
-                Missing { first: 6, end: 7 },
-            ]
-            .map(|m| m)
-        );
+        take(&mut counter, 9);
+        let missing = counter.settle(9, &[(2, 3), (5, 5)]);
+        let holes = [(1, 2), (4, 5), (6, 9)].map(|(first, end)| Missing { first, end });
+        assert_eq!(missing, holes);
+    }
+
+    #[test]
+    fn what_is_not_settled_yet_may_still_come() {
+        let mut counter = Counter::default();
+        take(&mut counter, 6);
+        assert_eq!(counter.settle(2, &[]), [Missing { first: 0, end: 2 }]);
+        assert_eq!(take(&mut counter, 4), Number::New);
+        let holes = [(2, 4), (5, 6)].map(|(first, end)| Missing { first, end });
+        assert_eq!(counter.settle(7, &[]), holes);
     }
 
     #[test]

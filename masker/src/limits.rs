@@ -8,8 +8,13 @@ pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// How long a held tail waits for its next piece before it comes out masked.
 pub const TAIL_HELD_MAX: Duration = Duration::from_secs(30);
 
-/// Open bodies of one partition whose tails are held. Beyond it the oldest comes out masked.
-pub const OPEN_BODIES_MAX: usize = 1024;
+/// How long a body may be silent before it is forgotten: its proxy has died, since a live one ends
+/// exchanges that stall.
+pub const BODY_SILENT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Open bodies of one partition that are remembered. Beyond it the oldest is let go, and what is
+/// held of it comes out masked.
+pub const OPEN_BODIES_MAX: usize = 4096;
 
 /// Producers of one partition whose numbers are remembered. Beyond it the one that was silent
 /// longest is forgotten: a producer that is alive says so every 30 s.

@@ -9,13 +9,14 @@ use trailgate_schemas::{
     AuditEvent, EventWriter, Kind, Micros, PayloadState, SealedEvent, SessionId,
 };
 use trailgate_service::Clock;
-use trailgate_topics::{Flow, Outputs, Partition, ProcessError, Processor, Record, Topic};
+use trailgate_topics::{
+    Flow, Heartbeat, Outputs, Partition, ProcessError, Processor, Record, Topic,
+};
 
 use crate::clean::Cleaner;
 use crate::counters::Number;
 use crate::gap;
-use crate::heartbeat::Heartbeat;
-use crate::limits::TAIL_HELD_MAX;
+use crate::limits::{BODY_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
 use crate::state::{BodyId, State};
@@ -69,11 +70,11 @@ impl Masker {
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
         let partition = record.partition;
-        if event.kind == Kind::Heartbeat {
-            return self.heartbeat(partition, &event, outputs);
-        }
         if !self.count(partition, &event, outputs)? {
             return Ok(());
+        }
+        if event.kind == Kind::Heartbeat {
+            return self.heartbeat(partition, &event, outputs);
         }
         let masked = self.mask(record, event, outputs)?;
         self.write(partition, &masked, outputs)
@@ -104,10 +105,9 @@ impl Masker {
         event: &AuditEvent,
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
-        let beat = Heartbeat::of(event);
-        let now = self.clock.now();
+        let Some(beat) = Heartbeat::of(event) else { return Ok(()) };
         let state = self.partitions.entry(partition).or_default();
-        let missing = state.counter(event.producer_id).settle(beat.count, &beat.abandoned, now);
+        let missing = state.counter(event.producer_id).settle(beat.settled_below, &beat.abandoned);
         for missing in missing {
             self.missing(partition, event.producer_id, missing, outputs)?;
         }
@@ -156,7 +156,7 @@ impl Masker {
         Ok(event)
     }
 
-    /// Lets a held tail out, masked, as a record of its own.
+    /// Lets go of a body: what is held of it comes out, masked, as a record of its own.
     fn release(
         &mut self,
         partition: Partition,
@@ -164,8 +164,31 @@ impl Masker {
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
         let state = self.partitions.entry(partition).or_default();
-        let Some(body) = state.take_body(id) else { return Ok(()) };
-        let Some(mut event) = self.cleaner.tail(body) else { return Ok(()) };
+        let tail = state.take_body(id).and_then(|body| self.cleaner.finish(body));
+        self.write_tail(partition, tail, outputs)
+    }
+
+    /// Lets a tail out that was held for long, masked, as a record of its own; its body stays open.
+    fn flush(
+        &mut self,
+        partition: Partition,
+        id: BodyId,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let state = self.partitions.entry(partition).or_default();
+        let Some(mut body) = state.take_body(id) else { return Ok(()) };
+        let tail = self.cleaner.flush(&mut body, self.clock.now());
+        state.put_body(id, body);
+        self.write_tail(partition, tail, outputs)
+    }
+
+    fn write_tail(
+        &self,
+        partition: Partition,
+        tail: Option<AuditEvent>,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let Some(mut event) = tail else { return Ok(()) };
         self.cleaner.commit(&mut event).map_err(|_| BROKEN)?;
         self.write(partition, &event, outputs)
     }
@@ -230,7 +253,7 @@ impl Processor for Masker {
     ) -> Result<(), ProcessError> {
         let Some(value) = value else { return Ok(()) };
         let state = self.partitions.entry(partition).or_default();
-        let restored = state.restore(partition, value, &self.seal);
+        let restored = state.restore(partition, value, &self.seal, self.cleaner.redactor());
         restored.map_err(|code| ProcessError::State { partition, code })
     }
 
@@ -239,11 +262,15 @@ impl Processor for Masker {
     }
 
     fn tick(&mut self, now: Micros, outputs: &mut Outputs) -> Result<(), ProcessError> {
-        let since = Micros(now.0 - i64::try_from(TAIL_HELD_MAX.as_micros()).unwrap_or(i64::MAX));
         let partitions: Vec<Partition> = self.partitions.keys().copied().collect();
         for partition in partitions {
             let state = self.partitions.entry(partition).or_default();
-            for id in state.due(since) {
+            let (due, surplus) =
+                (state.due(now.minus(TAIL_HELD_MAX)), state.surplus(now.minus(BODY_SILENT_MAX)));
+            for id in due {
+                self.flush(partition, id, outputs)?;
+            }
+            for id in surplus {
                 self.release(partition, id, outputs)?;
             }
             let state = self.partitions.entry(partition).or_default();

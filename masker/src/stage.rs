@@ -73,7 +73,7 @@ async fn start(
 ) -> anyhow::Result<Option<Masker>> {
     let opening = keys.load_opening().context("masker's keys")?;
     let token = keys.load_token().context("masker's keys")?;
-    let cleaner = Cleaner::new(&token)?;
+    let cleaner = Cleaner::new(&token);
     let id = loop {
         let topics = [Topic::Raw, Topic::Events, Topic::Refused, Topic::MaskerState];
         let registered = async {
@@ -139,7 +139,7 @@ async fn trim_once(
     keep: Duration,
     now: Micros,
 ) -> Result<(), trailgate_topics::BackboneError> {
-    let old = Micros(now.0 - i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+    let old = now.minus(keep);
     for (partition, committed) in backbone.committed("masker", Topic::Raw).await? {
         let aged = backbone.offset_at(Topic::Raw, partition, old).await?;
         backbone.trim(Topic::Raw, partition, aged.min(committed)).await?;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trailgate_envelope::OwnSeal;
+use trailgate_redact::Redactor;
 use trailgate_schemas::{Kind, Micros, ProducerId, StreamId};
 use trailgate_topics::{Outputs, Partition, ProcessError, Topic};
 
@@ -61,15 +62,23 @@ impl State {
         self.bodies.keys().filter(|id| id.stream == stream).copied().collect()
     }
 
-    /// Bodies whose tails were held since before `since`, and the oldest beyond the bound.
+    /// Bodies whose tails were held since before `since`.
     pub(crate) fn due(&self, since: Micros) -> Vec<BodyId> {
+        let held = self.bodies.iter();
+        let due = held.filter(|(_, body)| body.has_tail() && body.held_since < since);
+        due.map(|(id, _)| *id).collect()
+    }
+
+    /// Bodies to let go of: those beyond the bound, oldest first, and those whose last piece came
+    /// before `silent_since`.
+    pub(crate) fn surplus(&self, silent_since: Micros) -> Vec<BodyId> {
+        let over = self.bodies.len().saturating_sub(OPEN_BODIES_MAX);
         let mut by_age: Vec<(Micros, BodyId)> =
             self.bodies.iter().map(|(id, body)| (body.held_since, *id)).collect();
         by_age.sort_unstable();
-        let over = by_age.len().saturating_sub(OPEN_BODIES_MAX);
-        let due = by_age.iter().enumerate();
-        let due = due.filter(|(n, (held, _))| *n < over || *held < since);
-        due.map(|(_, (_, id))| *id).collect()
+        let gone = by_age.iter().enumerate();
+        let gone = gone.filter(|(n, (held, _))| *n < over || *held < silent_since);
+        gone.map(|(_, (_, id))| *id).collect()
     }
 
     /// Writes what has changed since the last call.
@@ -83,10 +92,10 @@ impl State {
         for key in std::mem::take(&mut self.changed) {
             let name = serde_json::to_vec(&key).map_err(|_| broken("state_key"))?;
             let clear = match &key {
-                Key::Producer(id) => self.producers.get(id).map(serde_json::to_vec),
-                Key::Body(id) => self.bodies.get(id).map(serde_json::to_vec),
+                Key::Producer(id) => self.producers.get(id).map(|c| serde_json::to_vec(c).ok()),
+                Key::Body(id) => self.bodies.get(id).map(Body::to_bytes),
             };
-            let clear = clear.transpose().map_err(|_| broken("state_value"))?;
+            let clear = clear.map(|clear| clear.ok_or(broken("state_value"))).transpose()?;
             let seal = |clear: Vec<u8>| seal.seal(&associated(partition, &name), &clear);
             let value = clear.map(seal).transpose().map_err(|_| broken("no_chance"))?;
             // The key is hashed: a changelog's keys are as readable as its values are not.
@@ -103,6 +112,7 @@ impl State {
         partition: Partition,
         value: &[u8],
         seal: &OwnSeal,
+        redactor: &Redactor,
     ) -> Result<(), &'static str> {
         let (name, sealed) = unnamed(value).ok_or("malformed")?;
         let clear = seal.open(&associated(partition, name), sealed).map_err(|_| "seal")?;
@@ -112,7 +122,7 @@ impl State {
                 self.producers.insert(id, counter);
             }
             Key::Body(id) => {
-                let body = serde_json::from_slice(&clear).map_err(|_| "body")?;
+                let body = Body::from_bytes(&clear, redactor).ok_or("body")?;
                 self.bodies.insert(id, body);
             }
         }

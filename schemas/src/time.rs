@@ -17,6 +17,13 @@ impl Micros {
         Self(self.0.saturating_add(micros))
     }
 
+    /// The moment `duration` earlier; saturates at the beginning of time.
+    #[must_use]
+    pub fn minus(self, duration: std::time::Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {

@@ -1,0 +1,273 @@
+//! Masking an event: every string that did not originate in Trailgate, and the payload with what is
+//! held of its body.
+
+use aws_lc_rs::digest::{Context, SHA256};
+use trailgate_envelope::{NoChance, Secret};
+use trailgate_redact::{Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey};
+use trailgate_schemas::{
+    Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource,
+};
+
+use crate::body::Body;
+use crate::gap::derived;
+use crate::limits::{FIELD_MAX_BYTES, REDACTIONS_MAX};
+
+/// Masks events.
+pub(crate) struct Cleaner {
+    redactor: Redactor,
+    version: String,
+}
+
+impl Cleaner {
+    /// Masks by the built-in rules, with tokens under `token`.
+    pub(crate) fn new(token: &Secret) -> Self {
+        let rules = Rules::builtin();
+        let version = rules.version().to_owned();
+        Self { redactor: Redactor::new(rules, TokenKey::new(token.bytes())), version }
+    }
+
+    pub(crate) const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Masks every string but the payload. What is exempt is of Trailgate's own making: ids, words,
+    /// names from its configuration.
+    pub(crate) fn fields(&self, event: &mut AuditEvent) {
+        let mut found = std::mem::take(&mut event.redactions);
+        self.identity(event, &mut found);
+        self.optional("path", &mut event.path, &mut found, Redactor::url);
+        self.optional("headers", &mut event.headers, &mut found, Redactor::json);
+        let context = &mut event.decision_context;
+        self.optional("decision_context", context, &mut found, Redactor::json);
+        let texts = [
+            ("request_id", &mut event.request_id),
+            ("operation", &mut event.operation),
+            ("method", &mut event.method),
+            ("error", &mut event.error),
+            ("policy_id", &mut event.policy_id),
+            ("policy_version", &mut event.policy_version),
+            ("graph_id", &mut event.graph_id),
+            ("node", &mut event.node),
+            ("checkpoint_ns", &mut event.checkpoint_ns),
+            ("cron_id", &mut event.cron_id),
+            ("trace_id", &mut event.trace_id),
+            ("span_id", &mut event.span_id),
+            ("model", &mut event.model),
+            ("payload_type", &mut event.payload_type),
+        ];
+        for (field, text) in texts {
+            self.optional(field, text, &mut found, Redactor::text);
+        }
+        for factor in &mut event.risk_factors {
+            if let Some(masked) = replaced("risk_factors", &self.redactor.text(factor), &mut found) {
+                *factor = masked;
+            }
+        }
+        let resource = self.redactor.text(event.resource.as_str());
+        if let Some(masked) = replaced("resource", &resource, &mut found) {
+            // A replacement is never empty.
+            event.resource = Resource::new(masked).unwrap_or_else(|_| event.resource.clone());
+        }
+        event.redactions = found;
+        event.redaction_rules = Some(self.version.clone());
+    }
+
+    /// Masks the payload, going on where `held` is. Gives back the body if it stays open.
+    pub(crate) fn payload(
+        &self,
+        event: &mut AuditEvent,
+        held: Option<Body>,
+        now: Micros,
+    ) -> Option<Body> {
+        if event.payload.is_none() && held.is_none() {
+            return None;
+        }
+        let ends = ends_body(event);
+        let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
+        let held_since = held.as_ref().filter(|body| body.has_tail()).map(|body| body.held_since);
+        let mut stream =
+            held.map_or_else(|| self.redactor.stream(shape), |body| body.stream);
+        let mut out = stream.push(event.payload.as_deref().unwrap_or_default());
+        if ends {
+            append(&mut out, stream.finish());
+        }
+        put_payload(event, out);
+        if ends || stream.is_new() {
+            return None;
+        }
+        let mut last = event.clone();
+        last.payload = None;
+        last.redactions = Vec::new();
+        Some(Body { stream, last, held_since: held_since.unwrap_or(now) })
+    }
+
+    /// Lets out what is held of a body that stays open: the record that tells of it.
+    pub(crate) fn flush(&self, body: &mut Body, now: Micros) -> Option<AuditEvent> {
+        let out = body.stream.flush_after_timeout();
+        let event = tail_event(body, out);
+        body.held_since = now;
+        event
+    }
+
+    /// Lets out what is held of a body that ends: the record that tells of it.
+    pub(crate) fn finish(&self, mut body: Body) -> Option<AuditEvent> {
+        let out = body.stream.finish();
+        tail_event(&body, out)
+    }
+
+    /// Commits to the masked payload, and keeps the event within its bounds.
+    pub(crate) fn commit(&self, event: &mut AuditEvent) -> Result<(), NoChance> {
+        if let Some(payload) = &mut event.payload {
+            event.truncated |= cut(payload);
+            let mut salt = [0; 16];
+            aws_lc_rs::rand::fill(&mut salt).map_err(|_| NoChance)?;
+            let mut hash = Context::new(&SHA256);
+            hash.update(&salt);
+            hash.update(payload.as_bytes());
+            event.payload_salt = Some(hex::encode(salt));
+            event.payload_commitment = Some(hex::encode(hash.finish()));
+        }
+        let texts = [&mut event.path, &mut event.headers, &mut event.error];
+        for text in texts.into_iter().flatten() {
+            event.truncated |= cut(text);
+        }
+        if event.redactions.len() > REDACTIONS_MAX {
+            event.redactions = counted(&event.redactions);
+        }
+        Ok(())
+    }
+
+    /// Who acts is what the record is for, so personal data in it stands: an address of e-mail is
+    /// often the subject itself. Secrets are masked there as anywhere.
+    fn identity(&self, event: &mut AuditEvent, found: &mut Vec<Redaction>) {
+        if let Some(masked) = self.secret("actor", event.actor.as_str(), found) {
+            // A replacement is never empty.
+            event.actor = Actor::new(masked).unwrap_or_else(|_| Actor::unverified());
+        }
+        let texts = [
+            ("actor_issuer", &mut event.actor_issuer),
+            ("on_behalf_of", &mut event.on_behalf_of),
+            ("workload", &mut event.workload),
+        ];
+        for (field, text) in texts {
+            let masked = text.as_deref().and_then(|text| self.secret(field, text, found));
+            if masked.is_some() {
+                *text = masked;
+            }
+        }
+        for group in &mut event.actor_groups {
+            if let Some(masked) = self.secret("actor_groups", group, found) {
+                *group = masked;
+            }
+        }
+    }
+
+    fn secret(&self, field: &str, text: &str, found: &mut Vec<Redaction>) -> Option<String> {
+        let masked = self.redactor.text(text);
+        let is_personal = masked.findings.iter().all(|finding| PERSONAL.contains(&&*finding.rule));
+        if is_personal { None } else { replaced(field, &masked, found) }
+    }
+
+    fn optional(
+        &self,
+        field: &'static str,
+        text: &mut Option<String>,
+        found: &mut Vec<Redaction>,
+        mask: for<'a> fn(&Redactor, &'a str) -> Redacted<'a>,
+    ) {
+        let masked = text.as_deref().and_then(|text| replaced(field, &mask(&self.redactor, text), found));
+        if masked.is_some() {
+            *text = masked;
+        }
+    }
+}
+
+/// Whether no more of the event's body comes: its record has the digest of the whole, or the event
+/// is no piece of a body but has all of its payload.
+fn ends_body(event: &AuditEvent) -> bool {
+    match event.kind {
+        Kind::Request | Kind::Response | Kind::FrameIn | Kind::FrameOut => {
+            event.payload_digest.is_some()
+                || event.stream_count.is_some()
+                || event.payload_state == PayloadState::BeyondCap
+        }
+        _ => true,
+    }
+}
+
+fn put_payload(event: &mut AuditEvent, out: Out) {
+    if out.text.is_empty() && event.payload.is_none() {
+        return;
+    }
+    event.redactions.extend(redactions("payload", &out.findings));
+    event.payload = Some(out.text);
+    if event.payload_state == PayloadState::None {
+        event.payload_state = PayloadState::Recorded;
+    }
+}
+
+fn tail_event(body: &Body, out: Out) -> Option<AuditEvent> {
+    if out.text.is_empty() {
+        return None;
+    }
+    let mut event = body.last.clone();
+    let last = event.event_id.0;
+    event.event_id = EventId(derived(&[b"tail", last.as_bytes()]));
+    event.reason = Some("held_tail".to_owned());
+    event.payload_digest = None;
+    event.stream_count = None;
+    put_payload(&mut event, out);
+    Some(event)
+}
+
+/// Appends what a body's end let out.
+fn append(out: &mut Out, rest: Out) {
+    let offset = out.text.len();
+    out.text.push_str(&rest.text);
+    out.findings.extend(
+        rest.findings.into_iter().map(|f| Finding { rule: f.rule, start: f.start + offset }),
+    );
+}
+
+fn replaced(field: &str, masked: &Redacted<'_>, found: &mut Vec<Redaction>) -> Option<String> {
+    if masked.findings.is_empty() {
+        return None;
+    }
+    found.extend(redactions(field, &masked.findings));
+    Some(masked.text.clone().into_owned())
+}
+
+fn redactions(field: &str, findings: &[Finding]) -> impl Iterator<Item = Redaction> {
+    findings.iter().map(move |finding| Redaction {
+        rule: finding.rule.to_string(),
+        field: field.to_owned(),
+        start: i64::try_from(finding.start).ok(),
+        count: 1,
+    })
+}
+
+/// One entry for each rule and field.
+fn counted(redactions: &[Redaction]) -> Vec<Redaction> {
+    let mut counts: std::collections::BTreeMap<(&str, &str), i64> = Default::default();
+    for redaction in redactions {
+        *counts.entry((&redaction.rule, &redaction.field)).or_default() += redaction.count;
+    }
+    let told = |((rule, field), count): ((&str, &str), i64)| Redaction {
+        rule: rule.to_owned(),
+        field: field.to_owned(),
+        start: None,
+        count,
+    };
+    counts.into_iter().map(told).collect()
+}
+
+fn cut(text: &mut String) -> bool {
+    if text.len() <= FIELD_MAX_BYTES {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(FIELD_MAX_BYTES));
+    true
+}
+
+/// Rules about persons, not secrets.
+const PERSONAL: [&str; 1] = ["email"];
