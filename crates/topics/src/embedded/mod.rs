@@ -31,6 +31,9 @@ mod tail;
 mod upkeep;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +81,14 @@ impl EmbeddedLog {
         }
         let folder = Folder::hold(&config.folder, clock.now())?;
         Ok(Self { core: Arc::new(Core::open(folder, clock)?), partitions })
+    }
+}
+
+#[cfg(test)]
+impl EmbeddedLog {
+    /// Lets the database grow to so many pages and no further, 0 meaning as far as it can.
+    pub(crate) fn allow_pages(&self, pages: u32) {
+        self.core.pages_max.store(pages, std::sync::atomic::Ordering::SeqCst);
     }
 }
 

@@ -82,6 +82,10 @@ fn give_back(db: &Connection, is_going_on: bool) -> rusqlite::Result<bool> {
     let free: u32 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
     let bound = if is_going_on { limits::FREE_PAGES_KEPT } else { limits::FREE_PAGES_MAX };
     if free <= bound {
+        if is_going_on {
+            // The file itself is cut when the write-ahead log is written back.
+            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        }
         return Ok(false);
     }
     // It cuts one page for each row that is asked of it.

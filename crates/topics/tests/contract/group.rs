@@ -49,6 +49,8 @@ pub async fn a_dropped_record_holds_the_committed_place(backbone: &Arc<dyn Backb
     };
     let first = assignment.partitions().iter().find(|a| a.partition == Partition(0)).unwrap();
     assert_eq!(first.committed, Some(places[3].next()));
+    let told = within(backbone.committed(&group(&mark, "a").name, Topic::Events)).await.unwrap();
+    assert_eq!(told, [(Partition(0), places[3].next())]);
 }
 
 pub async fn a_seek_reads_again_and_a_stop_stops(backbone: &Arc<dyn Backbone>) {
