@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use trailgate_schemas::Micros;
-use trailgate_service::{Clock, Stop};
+use trailgate_service::Stop;
 
 use crate::files::write_private;
 

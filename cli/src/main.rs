@@ -4,6 +4,7 @@ mod dev_issuer;
 mod files;
 mod keys;
 mod token;
+mod up;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run all stages in one process, with everything in one folder.
+    Up(up::UpArguments),
     /// Make or rotate the keys of a deployment.
     Keys(keys::KeysArguments),
     /// Print a token of the development issuer of a `trailgate up` folder.
@@ -28,11 +31,12 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Command::Keys(arguments) => keys::run(&arguments),
-        Command::Token(arguments) => token::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Token(arguments) => token::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[expect(clippy::print_stderr, reason = "this is a command")]
             {

@@ -1,0 +1,110 @@
+//! The stages of `trailgate up`, on one backbone and one context.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use trailgate_archiver::ArchiveConfig;
+use trailgate_envelope::{Sealer, Stage};
+use trailgate_identity::{Authenticator, IdentityConfig};
+use trailgate_ingest_proxy::{Deps, Proxy, ProxyConfig, ProxyKeys};
+use trailgate_masker::MaskerConfig;
+use trailgate_schemas::SessionKey;
+use trailgate_service::{Context, Stop};
+use trailgate_table::TableLocation;
+use trailgate_topics::{RawWriter, Topic};
+
+use crate::dev_issuer::AUDIENCE;
+use crate::up::Up;
+
+/// The group of development tokens.
+pub(crate) const GROUP: &str = "developers";
+
+/// Runs all stages until the stop, and stops them from the source down.
+pub(crate) async fn run(up: Up, identity: IdentityConfig) -> anyhow::Result<()> {
+    up.backbone.ensure(Topic::ALL).await?;
+    let whole = up.context.stop.clone();
+    // Stages behind the gateway have a stop of their own: they end when it has.
+    let behind = Stop::new();
+    let beside = Context { stop: behind.clone(), ..up.context.clone() };
+    let location = TableLocation::Folder(up.data.join("table"));
+
+    let masker = trailgate_masker::run_on(
+        Arc::clone(&up.backbone),
+        up.keys.clone(),
+        MaskerConfig::default(),
+        beside.clone(),
+    );
+    let archive = ArchiveConfig::default();
+    let archiver = trailgate_archiver::archive(
+        Arc::clone(&up.backbone),
+        &location,
+        &archive,
+        "archiver-0",
+        &beside,
+    );
+    let gateway = async {
+        let ended = gateway(&up, &identity).await;
+        behind.ask();
+        ended
+    };
+    let ended = tokio::try_join!(
+        stopping(&whole, "masker", masker),
+        stopping(&whole, "archiver", archiver),
+        stopping(&whole, "ingest-proxy", gateway),
+    );
+    ended.map(|_| ())
+}
+
+/// The stage's end; if it fails, all are asked to stop.
+async fn stopping(
+    whole: &Stop,
+    stage: &'static str,
+    run: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let ended = run.await;
+    whole.ask();
+    ended.context(stage)
+}
+
+/// The gateway, if there is something to stand before, and its way into the log.
+async fn gateway(up: &Up, identity: &IdentityConfig) -> anyhow::Result<()> {
+    let Some(langgraph) = &up.langgraph else {
+        up.context.stop.asked().await;
+        return Ok(());
+    };
+    let context = up.context.clone();
+    let sealing = up.keys.load_sealing(Stage::IngestProxy)?;
+    let sealer = Sealer::new(sealing.sender, sealing.opening, Arc::clone(&context.clock));
+    let writer = RawWriter::start(
+        Arc::clone(&up.backbone),
+        sealer,
+        "ingest-proxy",
+        Arc::clone(&context.clock),
+        Arc::clone(&context.ids),
+    )
+    .await?;
+    let session = SessionKey::new(up.keys.load_session()?.bytes());
+    let (token, digest) = (up.keys.load_token()?, up.keys.load_gateway()?);
+    let deps = Deps {
+        recorder: Arc::new(writer.clone()),
+        verifier: Arc::new(Authenticator::new(identity, Arc::clone(&context.clock))?),
+        keys: ProxyKeys::new(session, token.bytes(), digest.bytes()),
+        context,
+    };
+    let config: ProxyConfig = serde_json::from_value(json!({"connections": {"langgraph": {
+        "kind": "langgraph",
+        "listen": up.ports.proxy,
+        "upstream": langgraph,
+        "allow_groups": [GROUP],
+    }}}))
+    .context("--langgraph")?;
+    Proxy::bind(config, deps).await?.run().await;
+    writer.finish().await.context("last heartbeat")
+}
+
+/// Whom the gateway trusts: the development issuer alone.
+pub(crate) fn identity(issuer: &str) -> anyhow::Result<IdentityConfig> {
+    let issuer = json!({"issuer": issuer, "audiences": [AUDIENCE], "algorithms": ["ES256"]});
+    Ok(serde_json::from_value(json!({"issuers": [issuer]}))?)
+}

@@ -1,0 +1,26 @@
+//! What `trailgate up` says once it is ready.
+
+use std::path::Path;
+
+use crate::dev_issuer::TOKEN_LIFE;
+use crate::token::DevFile;
+
+#[expect(clippy::print_stdout, reason = "this is what the command answers")]
+pub(crate) fn say(data: &Path, dev: &DevFile, langgraph: Option<&str>) {
+    let hours = TOKEN_LIFE.as_secs() / 3600;
+    println!("Trailgate is up; its data is in {}\n", data.display());
+    match langgraph {
+        Some(upstream) => println!("  LangGraph   {}  before {upstream}", dev.proxy_url),
+        None => println!("  LangGraph   none: start again with --langgraph http://HOST:PORT"),
+    }
+    println!("  SQL         {}", dev.query_url);
+    println!("  issuer      {}  for development only: it vouches for anybody", dev.issuer);
+    println!("\nSet these where your LangGraph client runs (the token lasts {hours} h; `trailgate token` makes more):\n");
+    println!("  export LANGGRAPH_API_URL={}", dev.proxy_url);
+    println!("  export TRAILGATE_TOKEN={}", dev.token);
+    println!("\n  from langgraph_sdk import get_client");
+    println!("  client = get_client(url=os.environ[\"LANGGRAPH_API_URL\"],");
+    println!("      headers={{\"authorization\": \"Bearer \" + os.environ[\"TRAILGATE_TOKEN\"]}})");
+    println!("\nThen ask:\n");
+    println!("  trailgate sql --data {} \"SELECT actor, node, status, started_at FROM nodes\"", data.display());
+}
