@@ -1,4 +1,7 @@
-//! Statements over what is pinned: planned, checked, run within bounds.
+//! Statements over what is pinned: planned, checked, run within bounds, on threads of their own.
+//!
+//! A statement is planned first and runs when it is told to: in between its caller makes the record
+//! that it ran. Dropping a [`Planned`] or an [`Answer`] ends the statement.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,27 +16,35 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use trailgate_schemas::Micros;
 
-use crate::guard::{self, Refused};
+use crate::error::StatementError;
+use crate::guard;
 use crate::hot_tail::HotTail;
 use crate::limits::{
-    ROWS_MAX, STATEMENT_TIME_MAX, STATEMENTS_MEMORY_MAX_BYTES, STATEMENTS_SPILL_MAX_BYTES,
+    BATCH_ROWS, BATCHES_AHEAD, ROWS_MAX, STATEMENT_TIME_MAX, STATEMENTS_MAX,
+    STATEMENTS_MEMORY_MAX_BYTES, STATEMENTS_SPILL_MAX_BYTES,
 };
-use crate::pinned::TailState;
+use crate::pinned::{Pinned, TailState};
+use crate::stores::OnlyTheTable;
 use crate::views;
+use crate::workers::Workers;
 
-/// What a statement may use.
+/// What statements may use.
 #[derive(Clone, Debug)]
 pub struct EngineLimits {
     /// Rows of an answer; what is beyond is cut off, and the answer says so.
     pub rows: usize,
-    /// Time from planning to the last row.
+    /// Time of a statement, from its planning to its last row.
     pub time: Duration,
+    /// Statements that run at once.
+    pub statements: usize,
     /// Memory of all statements together.
     pub memory_bytes: usize,
-    /// Where sorts and joins spill.
+    /// Where sorts and joins spill: a folder of its own.
     pub scratch: PathBuf,
 }
 
@@ -44,37 +55,11 @@ impl EngineLimits {
         Self {
             rows: ROWS_MAX,
             time: STATEMENT_TIME_MAX,
+            statements: STATEMENTS_MAX,
             memory_bytes: STATEMENTS_MEMORY_MAX_BYTES,
             scratch,
         }
     }
-}
-
-/// Why a statement has no answer, or no complete one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StatementError {
-    /// It may not run.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// It names what is not there or does not type. The text repeats names of the statement: it is
-    /// for its caller, never for a log.
-    #[error("statement does not plan: {told}")]
-    Plan {
-        /// What the planner says.
-        told: String,
-    },
-    /// It took too long.
-    #[error("statement took longer than {} s", .0.as_secs())]
-    Time(Duration),
-    /// It needs more memory than there is for it.
-    #[error("statement needs more memory than it may use")]
-    Memory,
-    /// A value could not be computed, as in a cast or a division.
-    #[error("statement failed on a value of the data")]
-    Value,
-    /// The table or the tail could not be read.
-    #[error("record can't be read now")]
-    Storage,
 }
 
 /// Runs statements.
@@ -82,65 +67,109 @@ pub struct Engine {
     tail: HotTail,
     runtime: Arc<RuntimeEnv>,
     limits: EngineLimits,
+    places: Arc<Semaphore>,
+    workers: Workers,
 }
 
 /// A statement that was planned and may run.
 pub struct Planned {
-    frame: DataFrame,
-    complete_until: Option<Micros>,
-    tail: TailState,
+    /// Every event that the backbone took before this moment is seen. Absent if not known.
+    pub complete_until: Option<Micros>,
+    /// How the tail stood.
+    pub tail: TailState,
+    start: oneshot::Sender<()>,
+    said: mpsc::Receiver<Said>,
+    task: AbortOnDropHandle<()>,
     deadline: Instant,
     limits: EngineLimits,
 }
 
 /// The rows of an answer as they come.
 pub struct Answer {
-    stream: SendableRecordBatchStream,
-    /// Every event that the backbone took before this moment was seen. Absent if not known.
+    /// As [`Planned::complete_until`].
     pub complete_until: Option<Micros>,
-    /// How the tail stood.
+    /// As [`Planned::tail`].
     pub tail: TailState,
+    schema: SchemaRef,
+    said: mpsc::Receiver<Said>,
+    _task: AbortOnDropHandle<()>,
     rows: usize,
     is_cut: bool,
     deadline: Instant,
     limits: EngineLimits,
 }
 
+/// What a running statement says.
+enum Said {
+    Planned(Option<Micros>, TailState),
+    Started(SchemaRef),
+    Rows(RecordBatch),
+    Failed(StatementError),
+    /// Without this, what came is not all.
+    Done,
+}
+
 impl Engine {
     /// An engine over `tail` and the table that it follows.
     ///
     /// # Errors
-    /// If the scratch folder can't be used.
+    /// If the scratch folder can't be used or threads can't be started.
     pub fn new(tail: HotTail, limits: EngineLimits) -> Result<Self, DataFusionError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
             .with_temp_file_path(limits.scratch.clone())
             .with_max_temp_directory_size(STATEMENTS_SPILL_MAX_BYTES)
+            .with_object_store_registry(Arc::new(OnlyTheTable::default()))
             .build_arc()?;
-        Ok(Self { tail, runtime, limits })
+        let workers = Workers::start().map_err(DataFusionError::IoError)?;
+        let places = Arc::new(Semaphore::new(limits.statements));
+        Ok(Self { tail, runtime, limits, places, workers })
+    }
+
+    /// Runs what belongs to an answer on the statements' threads.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(workers) = self.workers.handle() {
+            workers.spawn(work);
+        }
     }
 
     /// Pins what there is now, plans `sql` over it and checks that it only reads.
     ///
     /// # Errors
-    /// [`StatementError::Refused`] or [`StatementError::Plan`].
-    pub async fn plan(&self, sql: &str) -> Result<Planned, StatementError> {
+    /// [`StatementError::Busy`], [`StatementError::Refused`], [`StatementError::Plan`] or
+    /// [`StatementError::Time`].
+    pub async fn plan(&self, sql: String) -> Result<Planned, StatementError> {
         let deadline = Instant::now() + self.limits.time;
-        let statement = guard::parse(sql)?;
-        let pinned = self.tail.pin();
-        let context = SessionContext::new_with_config_rt(session(), Arc::clone(&self.runtime));
-        let events = pinned.events().await.map_err(told)?;
-        views::register(&context, events).await.map_err(told)?;
-        let state = context.state();
-        let plan = state.statement_to_plan(statement).await.map_err(told)?;
-        guard::check_plan(&plan)?;
-        Ok(Planned {
-            frame: DataFrame::new(state, plan),
-            complete_until: pinned.complete_until,
-            tail: pinned.state,
+        // Held by the statement's task, so that one that can't be stopped at once still counts.
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| StatementError::Busy)?;
+        let (start, started) = oneshot::channel();
+        let (saying, said) = mpsc::channel(BATCHES_AHEAD);
+        let statement = Statement {
+            pinned: self.tail.pin(),
+            runtime: Arc::clone(&self.runtime),
+            started,
+            saying,
+            _place: place,
+        };
+        let workers = self.workers.handle().ok_or(StatementError::Busy)?;
+        let task = AbortOnDropHandle::new(workers.spawn(statement.live(sql)));
+        let mut planned = Planned {
+            complete_until: None,
+            tail: TailState::CatchingUp,
+            start,
+            said,
+            task,
             deadline,
             limits: self.limits.clone(),
-        })
+        };
+        match next(&mut planned.said, deadline, &planned.limits).await? {
+            Said::Planned(complete_until, tail) => {
+                (planned.complete_until, planned.tail) = (complete_until, tail);
+                Ok(planned)
+            }
+            _ => Err(StatementError::Storage),
+        }
     }
 }
 
@@ -149,14 +178,18 @@ impl Planned {
     ///
     /// # Errors
     /// If it does not become an execution plan.
-    pub async fn run(self) -> Result<Answer, StatementError> {
-        let within = self.limits.time;
-        let stream = tokio::time::timeout_at(self.deadline, self.frame.execute_stream()).await;
-        let stream = stream.map_err(|_| StatementError::Time(within))?.map_err(told)?;
+    pub async fn run(mut self) -> Result<Answer, StatementError> {
+        // The statement listens, or has ended and said why.
+        let _ = self.start.send(());
+        let Said::Started(schema) = next(&mut self.said, self.deadline, &self.limits).await? else {
+            return Err(StatementError::Storage);
+        };
         Ok(Answer {
-            stream,
             complete_until: self.complete_until,
             tail: self.tail,
+            schema,
+            said: self.said,
+            _task: self.task,
             rows: 0,
             is_cut: false,
             deadline: self.deadline,
@@ -169,7 +202,7 @@ impl Answer {
     /// The columns.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
+        Arc::clone(&self.schema)
     }
 
     /// How many rows came so far.
@@ -192,40 +225,102 @@ impl Answer {
         if self.is_cut {
             return Ok(None);
         }
-        let next = tokio::time::timeout_at(self.deadline, self.stream.next()).await;
-        let Some(batch) = next.map_err(|_| StatementError::Time(self.limits.time))? else {
-            return Ok(None);
+        let batch = match next(&mut self.said, self.deadline, &self.limits).await? {
+            Said::Rows(batch) => batch,
+            Said::Done => return Ok(None),
+            Said::Planned(..) | Said::Started(_) | Said::Failed(_) => {
+                return Err(StatementError::Storage);
+            }
         };
-        let batch = batch.map_err(told)?;
         let room = self.limits.rows - self.rows;
-        let batch = if batch.num_rows() > room {
-            self.is_cut = true;
-            batch.slice(0, room)
-        } else {
-            batch
-        };
+        self.is_cut = batch.num_rows() > room;
+        let batch = if self.is_cut { batch.slice(0, room) } else { batch };
         self.rows += batch.num_rows();
         Ok(Some(batch))
     }
 }
 
-fn session() -> SessionConfig {
-    // 1,024 rows a batch: a payload may have 512 KiB, and a batch is held whole.
-    SessionConfig::new().with_information_schema(true).with_batch_size(1024)
-}
-
-fn told(error: DataFusionError) -> StatementError {
-    match error.find_root() {
-        DataFusionError::ResourcesExhausted(_) => StatementError::Memory,
-        DataFusionError::Plan(told) => StatementError::Plan { told: first_line(told) },
-        root @ (DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_)) => {
-            StatementError::Plan { told: first_line(&root.to_string()) }
-        }
-        DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => StatementError::Value,
-        _ => StatementError::Storage,
+async fn next(
+    said: &mut mpsc::Receiver<Said>,
+    deadline: Instant,
+    limits: &EngineLimits,
+) -> Result<Said, StatementError> {
+    let next = tokio::time::timeout_at(deadline, said.recv()).await;
+    match next.map_err(|_| StatementError::Time(limits.time))? {
+        Some(Said::Failed(error)) => Err(error),
+        Some(said) => Ok(said),
+        // It ended without a word: it panicked, or the process ends.
+        None => Err(StatementError::Storage),
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(300).collect()
+/// A statement on the workers' threads, from its plan to its last row. The plan is also dropped
+/// there, where the stack is deep.
+struct Statement {
+    pinned: Pinned,
+    runtime: Arc<RuntimeEnv>,
+    started: oneshot::Receiver<()>,
+    saying: mpsc::Sender<Said>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Statement {
+    async fn live(self, sql: String) {
+        let saying = self.saying.clone();
+        let last = match self.steps(&sql).await {
+            Ok(()) => Said::Done,
+            Err(error) => Said::Failed(error),
+        };
+        // Nobody listens any more if the answer was dropped.
+        let _ = saying.send(last).await;
+    }
+
+    async fn steps(self, sql: &str) -> Result<(), StatementError> {
+        let frame = plan(&self.pinned, self.runtime, sql).await?;
+        let planned = Said::Planned(self.pinned.complete_until, self.pinned.state);
+        if self.saying.send(planned).await.is_err() || self.started.await.is_err() {
+            return Ok(());
+        }
+        let stream = frame.execute_stream().await?;
+        if self.saying.send(Said::Started(stream.schema())).await.is_err() {
+            return Ok(());
+        }
+        send_rows(stream, &self.saying).await
+    }
+}
+
+async fn send_rows(
+    mut stream: SendableRecordBatchStream,
+    saying: &mpsc::Sender<Said>,
+) -> Result<(), StatementError> {
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        if batch.num_rows() > 0 && saying.send(Said::Rows(batch)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn plan(
+    pinned: &Pinned,
+    runtime: Arc<RuntimeEnv>,
+    sql: &str,
+) -> Result<DataFrame, StatementError> {
+    let statement = guard::parse(sql)?;
+    let context = SessionContext::new_with_config_rt(session(), runtime);
+    guard::disarm(&context);
+    views::register(&context, pinned.events().await?).await?;
+    let state = context.state();
+    let plan = state.statement_to_plan(statement).await?;
+    guard::check_plan(&plan)?;
+    Ok(DataFrame::new(state, plan))
+}
+
+fn session() -> SessionConfig {
+    let mut config =
+        SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
+    // So that an error says where in the statement it is.
+    config.options_mut().sql_parser.collect_spans = true;
+    config
 }

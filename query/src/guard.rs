@@ -2,6 +2,7 @@
 
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
 
@@ -20,18 +21,37 @@ pub enum Refused {
     #[error("there is more than one statement; send one at a time")]
     Several,
     /// It does not parse.
-    #[error("statement does not parse{}", at(.place))]
+    #[error("statement does not parse")]
     Syntax {
-        /// Line and column, from 1, where the parser names one.
-        place: Option<(u64, u64)>,
+        /// Where, if the parser says that.
+        place: Option<Place>,
     },
     /// It would change something or reach outside.
     #[error("only statements that read are allowed: SELECT, WITH, VALUES, EXPLAIN, SHOW, DESCRIBE")]
     NotReading,
 }
 
-fn at(place: &Option<(u64, u64)>) -> String {
-    place.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
+/// A place in a statement, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: u64,
+    /// The column.
+    pub column: u64,
+}
+
+impl Refused {
+    /// Its stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLong => "statement_too_long",
+            Self::Empty => "statement_missing",
+            Self::Several => "several_statements",
+            Self::Syntax { .. } => "statement_does_not_parse",
+            Self::NotReading => "statement_does_not_only_read",
+        }
+    }
 }
 
 /// Parses the one statement of `sql`, if it is one that reads.
@@ -65,6 +85,13 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<(), Refused> {
     options.verify_plan(plan).map_err(|_| Refused::NotReading)
 }
 
+/// Takes out of `context` what no reader of a trail needs and what could harm the process.
+pub(crate) fn disarm(context: &SessionContext) {
+    for name in BOMBS {
+        context.deregister_udf(name);
+    }
+}
+
 fn reads(statement: &Statement) -> bool {
     match statement {
         Statement::Statement(statement) => matches!(
@@ -82,12 +109,28 @@ fn reads(statement: &Statement) -> bool {
 
 /// The place in a parser's words: "… at Line: 1, Column: 8". Only the numbers are taken: the words
 /// repeat the statement.
-fn place_in(message: &str) -> Option<(u64, u64)> {
+fn place_in(message: &str) -> Option<Place> {
     let (_, rest) = message.rsplit_once("Line: ")?;
     let (line, rest) = rest.split_once(", Column: ")?;
     let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    Some((line.parse().ok()?, column.parse().ok()?))
+    Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
 }
+
+/// Functions that make much of little: one short call of one of these fills the memory, and no
+/// pool sees it.
+const BOMBS: [&str; 11] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "space",
+    "range",
+    "generate_series",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "array_fill",
+];
 
 #[cfg(test)]
 mod tests {
@@ -128,7 +171,7 @@ mod tests {
     #[test]
     fn a_syntax_error_is_told_by_its_place_alone() {
         let refused = parse("SELECT 'hunter2'\n FROM events ORDER hunter2").unwrap_err();
-        assert!(matches!(refused, Refused::Syntax { place: Some((2, _)) }), "{refused:?}");
+        assert!(matches!(refused, Refused::Syntax { place: Some(Place { line: 2, .. }) }), "{refused:?}");
         assert!(!refused.to_string().contains("hunter2"));
     }
 

@@ -39,3 +39,44 @@ pub const SQL_MAX_BYTES: usize = 64 * 1024;
 
 /// How deep a statement may nest: the parser recurses on it.
 pub const SQL_DEPTH_MAX: usize = 50;
+
+/// What is told of a planner's words: enough for a name and a few candidates.
+pub const TOLD_MAX_CHARS: usize = 400;
+
+/// Statements that run at once, unless configured otherwise; the next is answered 429. Each pins
+/// batches of up to [`BATCH_ROWS`] rows that no pool counts.
+pub const STATEMENTS_MAX: usize = 8;
+
+/// Rows of a batch: a payload may have 512 KiB, and a batch is held whole.
+pub const BATCH_ROWS: usize = 1024;
+
+/// Batches that a statement may be ahead of its reader.
+pub const BATCHES_AHEAD: usize = 2;
+
+/// The stack of a statement's thread. Only what is touched takes memory; the longest statement of
+/// operators in a row nests 30,000 deep.
+pub const WORKER_STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// What an answer's bytes are cut into.
+pub const PIECE_BYTES: usize = 1024 * 1024;
+
+/// The longest body: the longest statement, escaped in JSON.
+pub const BODY_MAX_BYTES: usize = 2 * SQL_MAX_BYTES;
+
+/// How long a body may take to arrive: it is short.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Refusals of one source in a second that are each an event; beyond it they share one.
+pub const REFUSALS_EACH: u32 = 10;
+
+/// Sources of refusals that are told apart within a second; beyond it they count together.
+pub const REFUSAL_SOURCES_MAX: usize = 4096;
+
+/// Open connections of the listener; beyond it new ones wait.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// How long a TLS handshake or a request's head may take.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Pieces of an answer that may wait for its reader.
+pub const PIECES_AHEAD: usize = 2;

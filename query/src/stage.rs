@@ -1,0 +1,192 @@
+//! Query as a stage: bind the listener, wait for what it reads, answer until it is asked to stop.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use trailgate_envelope::{KeysFolder, Sealer, Stage};
+use trailgate_identity::Authenticator;
+use trailgate_schemas::SessionKey;
+use trailgate_service::{Context, Part, Stop};
+use trailgate_table::{Table, TableLocation};
+use trailgate_topics::{
+    Backbone, BackboneError, RawWriter, RawWriterError, RegistryError, Topic, open_backbone,
+};
+
+use crate::config::{Config, QueryConfig};
+use crate::desk::{Desk, Ready, routes};
+use crate::engine::Engine;
+use crate::follow::{FollowError, Follower};
+use crate::limits::RETRY_AFTER;
+use crate::listener::Listener;
+use crate::metrics::Counts;
+use crate::refusals::Refusals;
+use crate::trail::Trail;
+
+/// What query stands on.
+pub struct Ground {
+    /// Where the hot tail is read and its own events go.
+    pub backbone: Arc<dyn Backbone>,
+    /// The table, which may not be there yet.
+    pub table: TableLocation,
+    /// The keys folder.
+    pub keys: KeysFolder,
+    /// Who verifies callers.
+    pub authenticator: Arc<Authenticator>,
+}
+
+/// Query with its listener bound, so that its address is known before it answers.
+pub struct Bound {
+    listener: Listener,
+    config: QueryConfig,
+}
+
+/// Runs query until it is asked to stop.
+///
+/// # Errors
+/// If it can't start, or can't go on.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let ground = Ground {
+        backbone: open_backbone(&config.backbone, Arc::clone(&context.clock))?,
+        table: TableLocation::try_from(&config.table)?,
+        keys: KeysFolder::new(&config.keys.folder),
+        authenticator: Arc::new(Authenticator::new(&config.identity, Arc::clone(&context.clock))?),
+    };
+    let bound = Bound::bind(config.query).await?;
+    tracing::info!(address = %bound.address()?, "query listens");
+    bound.run(ground, context).await
+}
+
+impl Bound {
+    /// Checks the configuration and binds the listener.
+    ///
+    /// # Errors
+    /// If either fails.
+    pub async fn bind(config: QueryConfig) -> anyhow::Result<Self> {
+        config.access()?;
+        config.engine_limits()?;
+        let listener = Listener::bind(config.listen, config.tls.as_ref()).await?;
+        Ok(Self { listener, config })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the operating system can't say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.address()
+    }
+
+    /// Answers on what it stands on until the context's stop. Until the table, the log and the
+    /// registry are there it answers 503.
+    ///
+    /// # Errors
+    /// If it can't start, or can't go on.
+    pub async fn run(self, ground: Ground, context: Context) -> anyhow::Result<()> {
+        let part = context.health.part("query");
+        let sessions = ground.keys.load_session().context("query's keys")?;
+        let desk = Arc::new(Desk {
+            authenticator: Arc::clone(&ground.authenticator),
+            access: self.config.access()?,
+            trail: Trail {
+                clock: Arc::clone(&context.clock),
+                ids: Arc::clone(&context.ids),
+                sessions: SessionKey::new(sessions.bytes()),
+            },
+            counts: Counts::new(&context.metrics),
+            refusals: Refusals::default(),
+            ready: OnceLock::new(),
+        });
+        // The tail is followed until the last answer is out.
+        let follow = Stop::new();
+        let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
+        let started = start(&self.config, &ground, &context, &part, &desk, &follow);
+        let mut serving = std::pin::pin!(serving);
+        let writer = tokio::select! {
+            () = serving.as_mut() => return Ok(()),
+            started = started => started?,
+        };
+        serving.await;
+        part.not_ready("stopping");
+        follow.ask();
+        writer.finish().await.context("query's last events")
+    }
+}
+
+/// All that is needed for the first answer, tried again while something is away.
+async fn start(
+    config: &QueryConfig,
+    ground: &Ground,
+    context: &Context,
+    part: &Part,
+    desk: &Desk,
+    follow: &Stop,
+) -> anyhow::Result<RawWriter> {
+    let writer = loop {
+        match open_writer(ground, context).await {
+            Ok(writer) => break writer,
+            Err(error) if is_passing(&error) => {
+                part.not_ready("backbone_unreachable");
+                tracing::warn!(%error, "backbone or registry is away; trying again");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    };
+    let (follower, tail) = loop {
+        match open_tail(config, ground, part.clone()).await {
+            Ok(opened) => break opened,
+            Err(error) if is_passing(&error) => part.not_ready("table_absent"),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    };
+    let engine = Engine::new(tail, config.engine_limits()?)
+        .map_err(|_| anyhow::anyhow!("query.scratch: can't be used"))?;
+    tokio::spawn(follower.run(follow.clone()));
+    let ready = Ready { engine, recorder: Arc::new(writer.clone()) };
+    // Set once: this runs once.
+    let _ = desk.ready.set(ready);
+    Ok(writer)
+}
+
+async fn open_writer(ground: &Ground, context: &Context) -> anyhow::Result<RawWriter> {
+    let keys = ground.keys.load_sealing(Stage::Query).context("query's keys")?;
+    ground.backbone.ensure(&[Topic::Raw, Topic::Events]).await?;
+    let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock));
+    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
+    let backbone = Arc::clone(&ground.backbone);
+    Ok(RawWriter::start(backbone, sealer, Stage::Query.name(), clock, ids).await?)
+}
+
+async fn open_tail(
+    config: &QueryConfig,
+    ground: &Ground,
+    part: Part,
+) -> anyhow::Result<(Follower, crate::hot_tail::HotTail)> {
+    let table = Table::open(&ground.table).await?;
+    let backbone = Arc::clone(&ground.backbone);
+    Ok(Follower::open(backbone, table, config.tail_limits(), part).await?)
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    use trailgate_table::TableError;
+    let table = |error: &TableError| matches!(error, TableError::Absent) || error.is_transient();
+    let backbone = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
+    let registry = |error: &RegistryError| matches!(error, RegistryError::Unreachable);
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(table)
+            || cause.downcast_ref().is_some_and(backbone)
+            || cause.downcast_ref().is_some_and(registry)
+            || match cause.downcast_ref() {
+                Some(RawWriterError::Registry(error)) => registry(error),
+                Some(RawWriterError::Backbone(error)) => backbone(error),
+                None => false,
+            }
+            || match cause.downcast_ref() {
+                Some(FollowError::Table(error)) => table(error),
+                Some(FollowError::Backbone(error)) => backbone(error),
+                _ => false,
+            }
+    })
+}
