@@ -1,0 +1,237 @@
+//! Each event is in the table exactly once, whatever is killed or paused in the middle of a load.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use serde_json::json;
+
+use trailgate_envelope::{KeysFolder, Sealer, Stage};
+use trailgate_schemas::{
+    Actor, AuditEvent, AuthMethod, Kind, Outcome, PayloadState, Place, Required, Resource,
+    SessionId, SessionRule, SourceAddress, StreamId,
+};
+use trailgate_service::{Clock, Ids, RandomIds, SystemClock};
+use trailgate_testkit::{Upstream, until_within};
+use trailgate_tests::{Stages, TablePlace, Trail, Up};
+use trailgate_topics::{BackboneConfig, RawWriter, Topic, open_backbone};
+
+const EVENTS: usize = 50_000;
+const IN_FLIGHT: usize = 2_000;
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_masker_and_a_killed_archiver_lose_and_double_nothing() {
+    let mut stages = Stages::components(TablePlace::Folder).await;
+    stages.start_masker("masker-0").await;
+    stages.start_archiver("archiver-0").await;
+    stages.start_query().await;
+    let load = Load::start(&stages).await;
+
+    load.send(EVENTS * 2 / 5).await;
+    stages.daemon("masker-0").kill();
+    load.send(EVENTS / 5).await;
+    stages.daemon("masker-0").restart().await;
+    load.send(EVENTS / 5).await;
+    stages.daemon("archiver-0").kill();
+    load.send(EVENTS - EVENTS * 4 / 5).await;
+    stages.daemon("archiver-0").restart().await;
+
+    load.finish().await;
+    let trail = Trail::of_stages(stages, "query").await;
+    each_once(&trail, EVENTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_masker_and_an_archiver_that_wake_up_beside_their_successors_double_nothing() {
+    let mut stages = Stages::components(TablePlace::Folder).await;
+    stages.start_masker("masker-0").await;
+    stages.start_archiver("archiver-0").await;
+    stages.start_query().await;
+    let load = Load::start(&stages).await;
+
+    load.send(EVENTS / 5).await;
+    stages.daemon("masker-0").process().pause();
+    stages.daemon("archiver-0").process().pause();
+    load.send(EVENTS / 5).await;
+    // Their successors are ready when they hold partitions: beyond the session time-out.
+    stages.start_masker("masker-1").await;
+    stages.start_archiver("archiver-1").await;
+    let query = stages.query_url();
+    let token = stages.token("alice").await;
+    load.send(EVENTS / 5).await;
+    let arrived = || count(&query, &token, "SELECT count(*) FROM events WHERE connection = 'load'");
+    until_within(PATIENCE, "the successors' work", async || {
+        (arrived().await? >= (EVENTS * 3 / 5) as i64).then_some(())
+    })
+    .await;
+    stages.daemon("masker-0").process().resume();
+    stages.daemon("archiver-0").process().resume();
+    load.send(EVENTS - EVENTS * 3 / 5).await;
+
+    load.finish().await;
+    let trail = Trail::of_stages(stages, "query").await;
+    each_once(&trail, EVENTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_on_the_embedded_log_goes_on_where_it_was() {
+    let upstream = Upstream::start().await;
+    let mut up = Up::start(&upstream.url()).await;
+    let mut answered = Vec::new();
+    for round in 0..4 {
+        let (url, token) = (up.dev().proxy_url.clone(), up.dev().token.clone());
+        let sending = tokio::spawn(send_marks(url, token, round));
+        // Killed while requests are under way, wherever they are.
+        let seen = upstream.requests();
+        until_within(PATIENCE, "requests under way", async || {
+            (upstream.requests() > seen + 60).then_some(())
+        })
+        .await;
+        up.kill();
+        answered.extend(sending.await.unwrap());
+        up.restart().await;
+    }
+    assert!(answered.len() >= 100, "{} answered", answered.len());
+
+    let trail = Trail::of_up(up);
+    let twice = "SELECT count(*) - count(DISTINCT event_id) AS n FROM events";
+    until_within(PATIENCE, "every answered request", async || {
+        let marked = "SELECT DISTINCT payload FROM events WHERE kind = 'request'";
+        let rows = trail.try_sql(marked).await.ok()?;
+        let recorded: std::collections::HashSet<&str> =
+            rows.iter().filter_map(|row| row["payload"].as_str()).collect();
+        answered.iter().all(|mark| recorded.contains(mark.as_str())).then_some(())
+    })
+    .await;
+    assert_eq!(trail.number(twice).await, 0);
+    // What the upstream saw was recorded first, also where no answer came back.
+    let requests = "SELECT count(DISTINCT payload) FROM events WHERE kind = 'request'";
+    assert!(trail.number(requests).await >= i64::try_from(upstream.requests()).unwrap());
+}
+
+/// Sends requests, each with a mark of its own, until the gateway is gone; gives those answered.
+async fn send_marks(url: String, token: String, round: usize) -> Vec<String> {
+    let client = reqwest::Client::new();
+    let one = |n: usize| {
+        let (client, url, token) = (client.clone(), url.clone(), token.clone());
+        async move {
+            let body = json!({"round": round, "n": n}).to_string();
+            let sent = client.post(format!("{url}/store/items")).bearer_auth(token);
+            let answer = sent.header("content-type", "application/json").body(body.clone());
+            let answer = answer.send().await.ok()?;
+            answer.bytes().await.ok()?;
+            Some(body)
+        }
+    };
+    let mut answers = futures::stream::iter(0..).map(one).buffered(8);
+    let mut answered = Vec::new();
+    while let Some(Some(body)) = answers.next().await {
+        answered.push(body);
+    }
+    answered
+}
+
+async fn each_once(trail: &Trail, events: usize) {
+    let events = i64::try_from(events).unwrap();
+    let count = "SELECT count(*) AS n FROM events WHERE connection = 'load'";
+    until_within(PATIENCE, "all events", async || {
+        (trail.try_sql(count).await.ok()?.first()?["n"].as_i64()? >= events).then_some(())
+    })
+    .await;
+    // In the table itself, not only in the tail.
+    let archived = "SELECT count(*) AS n FROM events WHERE connection = 'load'";
+    assert_eq!(trail.number(archived).await, events);
+    let distinct = "SELECT count(DISTINCT event_id) FROM events WHERE connection = 'load'";
+    assert_eq!(trail.number(distinct).await, events);
+    let gaps = "SELECT count(*) FROM events WHERE kind = 'gap'";
+    assert_eq!(trail.number(gaps).await, 0);
+    let indexes = "SELECT count(*) - count(DISTINCT concat(log_partition, '/', log_index)) FROM events";
+    assert_eq!(trail.number(indexes).await, 0);
+}
+
+async fn count(query: &str, token: &str, statement: &str) -> Option<i64> {
+    let asked = reqwest::Client::new().post(format!("{query}/v1/sql")).bearer_auth(token);
+    let answer = asked.header("accept", "application/x-ndjson").body(statement.to_owned());
+    let text = answer.send().await.ok()?.text().await.ok()?;
+    let row: serde_json::Value = serde_json::from_str(text.lines().next()?).ok()?;
+    row.as_object()?.values().next()?.as_i64()
+}
+
+/// A producer as the gateway has one.
+struct Load {
+    writer: RawWriter,
+    ids: RandomIds,
+}
+
+impl Load {
+    async fn start(stages: &Stages) -> Self {
+        let config = stages.backbone().replace("[backbone]\n", "");
+        let config: BackboneConfig = trailgate_service::parse(
+            std::path::Path::new("backbone"),
+            &config,
+            &std::collections::BTreeMap::new(),
+        )
+        .unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let backbone = open_backbone(&config, Arc::clone(&clock)).unwrap();
+        backbone.ensure(Topic::ALL).await.unwrap();
+        let keys = KeysFolder::new(stages.keys_folder()).load_sealing(Stage::IngestProxy).unwrap();
+        let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&clock));
+        let ids = Arc::new(RandomIds);
+        let writer = RawWriter::start(backbone, sealer, "ingest-proxy", clock, ids).await.unwrap();
+        Self { writer, ids: RandomIds }
+    }
+
+    /// Sends so many events and waits until each is acknowledged.
+    async fn send(&self, events: usize) {
+        let mut under_way = FuturesUnordered::new();
+        for n in 0..events {
+            under_way.push(self.writer.record(self.event(n)));
+            if under_way.len() >= IN_FLIGHT {
+                under_way.next().await.unwrap().unwrap();
+            }
+        }
+        while let Some(acknowledged) = under_way.next().await {
+            acknowledged.unwrap();
+        }
+    }
+
+    async fn finish(self) {
+        self.writer.finish().await.unwrap();
+    }
+
+    fn event(&self, n: usize) -> AuditEvent {
+        let required = Required {
+            actor: Actor::new("load").unwrap(),
+            kind: Kind::Request,
+            gateway_time: SystemClock.now(),
+            outcome: Outcome::Allowed,
+            source_address: SourceAddress::new("127.0.0.1").unwrap(),
+            resource: Resource::new("load").unwrap(),
+        };
+        let stream = self.ids.stream();
+        let place = Place {
+            tenant: "default".to_owned(),
+            connection: "load".to_owned(),
+            session_id: SessionId(self.session()),
+            session_rule: SessionRule::Connection,
+            stream_id: StreamId(stream.0),
+            stream_seq: 0,
+        };
+        let mut event = AuditEvent::new(self.ids.event(), required, place);
+        event.auth_method = AuthMethod::OidcBearer;
+        event.stream_count = Some(1);
+        event.payload_state = PayloadState::Recorded;
+        event.payload_type = Some("application/json".to_owned());
+        event.payload = Some(json!({"n": n, "text": "an order of 12 apples"}).to_string());
+        event
+    }
+
+    /// Spread over all partitions: the first bytes of a time-ordered id are not.
+    fn session(&self) -> uuid::Uuid {
+        let mut bytes = *self.ids.next().as_bytes();
+        bytes.reverse();
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
+}
