@@ -31,7 +31,13 @@ pub(crate) struct Told<'a> {
 
 /// The head that the upstream sees. Its length is left to whoever sends the body.
 pub(crate) fn to_upstream(mut headers: HeaderMap, told: Told<'_>) -> HeaderMap {
+    let takes_trailers = has_word(&headers, TE, b"trailers");
     drop_hop(&mut headers);
+    headers.remove(TRAILER);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     let dropped: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
@@ -83,10 +89,15 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
 
 /// The protocol that a request asks to change to.
 pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asks = headers.get_all(CONNECTION).iter().any(|value| {
-        value.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
-    });
+    let asks = has_word(headers, CONNECTION, b"upgrade");
     if asks { headers.get(UPGRADE).cloned() } else { None }
+}
+
+/// Whether a header that is a list has a word.
+fn has_word(headers: &HeaderMap, name: HeaderName, word: &[u8]) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        value.as_bytes().split(|b| *b == b',').any(|w| w.trim_ascii().eq_ignore_ascii_case(word))
+    })
 }
 
 fn drop_hop(headers: &mut HeaderMap) {
@@ -101,7 +112,7 @@ fn drop_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE] {
+    for name in [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
         headers.remove(name);
     }
     for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "http2-settings"] {
@@ -164,7 +175,7 @@ mod tests {
         let sent = headers(&[
             ("connection", "close, X-Mine"),
             ("x-mine", "1"),
-            ("te", "trailers"),
+            ("te", "gzip"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
             ("keep-alive", "5"),

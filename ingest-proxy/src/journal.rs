@@ -326,7 +326,7 @@ impl Who {
                 Actor::new(identity.subject.as_str()).unwrap_or_else(|_| Actor::unverified())
             }
             Self::Unverified => Actor::unverified(),
-            Self::Gateway => Actor::stage("ingest-proxy"),
+            Self::Gateway => Actor::stage(STAGE),
         }
     }
 
@@ -342,3 +342,15 @@ impl Who {
         }
     }
 }
+
+/// From where the gateway's own acts come.
+pub(crate) fn gateway_address() -> SourceAddress {
+    SourceAddress::new(STAGE).unwrap_or_else(|_| unreachable!("a literal that is not empty"))
+}
+
+/// What the gateway's own acts are about.
+pub(crate) fn stage_resource() -> Resource {
+    Resource::new(STAGE).unwrap_or_else(|_| unreachable!("a literal that is not empty"))
+}
+
+const STAGE: &str = "ingest-proxy";

@@ -27,6 +27,7 @@ mod relay;
 mod server;
 mod sessions;
 mod shorten;
+mod stage;
 mod tunnel;
 mod upstream;
 mod verify;
@@ -37,6 +38,7 @@ pub use config::{
     GatewayConfig, ProxyConfig, TlsConfig, Upstream,
 };
 pub use keys::ProxyKeys;
-pub use proxy::{Deps, Proxy, ProxyError, run};
+pub use proxy::{Deps, Proxy, ProxyError};
 pub use recorder::{Recorder, Recording, Unrecorded};
+pub use stage::{Config, KeysConfig, run};
 pub use verify::{Verify, Verifying};

@@ -144,3 +144,6 @@ pub const SECRET_FILE_MAX_BYTES: u64 = 64 * 1024;
 
 /// How long tasks that outlive their requests, and the closings of sessions, may take at the end.
 pub const TASKS_DRAIN_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a start waits before it looks for the backbone again.
+pub const BACKBONE_RETRY_WAIT: Duration = Duration::from_secs(2);

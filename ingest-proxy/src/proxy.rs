@@ -12,15 +12,18 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
+use trailgate_schemas::{Kind, Outcome, SessionThing};
 use trailgate_service::Context;
 
 use crate::config::{ConnectionError, ProxyConfig};
 use crate::door::Door;
 use crate::files::server_tls;
 use crate::gateway::{Gateway, Parts};
+use crate::journal::{Facts, Journal, Who, gateway_address, stage_resource};
 use crate::keys::ProxyKeys;
 use crate::limits::{SESSION_CLOSES_AT_ONCE, SESSION_SWEEP, TASKS_DRAIN_WAIT};
 use crate::metrics::ProxyMetrics;
+use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 use crate::server::Listener;
 use crate::sessions::{Room, closed_event};
@@ -62,15 +65,6 @@ pub struct Proxy {
     listeners: Vec<Listener>,
     addresses: Vec<(String, SocketAddr)>,
     health: trailgate_service::Health,
-}
-
-/// Binds and runs the gateway until `deps.context.stop` is asked for and everything has drained.
-///
-/// # Errors
-/// [`ProxyError`] if it can't start.
-pub async fn run(config: ProxyConfig, deps: Deps) -> Result<(), ProxyError> {
-    Proxy::bind(config, deps).await?.run().await;
-    Ok(())
 }
 
 impl Proxy {
@@ -129,6 +123,7 @@ impl Proxy {
         for (connection, address) in &addresses {
             tracing::info!(connection, %address, "listens");
         }
+        let stage = open_stage(&gateway);
         let sweeping = tokio::spawn(sweep(Arc::clone(&gateway)));
         part.ready();
         join_all(listeners.into_iter().map(Listener::run)).await;
@@ -143,7 +138,46 @@ impl Proxy {
         if timeout(TASKS_DRAIN_WAIT, close(&gateway, open, "gateway_stopped")).await.is_err() {
             tracing::warn!("sessions were not all closed in time");
         }
+        let event = stage.event(Kind::StageStopped, Outcome::Succeeded);
+        if let Some(pending) = stage.close(event)
+            && !matches!(timeout(TASKS_DRAIN_WAIT, pending.settled(&gateway)).await, Ok(Ok(())))
+        {
+            tracing::warn!("the end could not be recorded in time");
+        }
     }
+}
+
+/// The stage's own stream: it began, and, if it ends in order, it ended.
+fn open_stage(gateway: &Arc<Gateway>) -> Arc<Journal> {
+    let stream_id = gateway.ids.stream();
+    let thing = SessionThing::Stage(stream_id.0);
+    let facts = Facts {
+        who: Who::Gateway,
+        source: gateway_address(),
+        resource: stage_resource(),
+        tenant: "default".into(),
+        connection: "ingest-proxy".into(),
+        session_id: gateway.keys.session.session_id("default", "ingest-proxy", &thing),
+        session_rule: thing.rule(),
+        stream_id,
+        request_id: stream_id.to_string().into(),
+        operation: "stage",
+        method: None,
+        thread_id: None,
+        run_id: None,
+    };
+    let stage = Journal::open(Arc::clone(gateway), facts, Arc::new(Pulse::new()), None);
+    // The stream was just opened, so it takes records; the backbone may be away, and what it does
+    // not take then is told by nobody.
+    if let Ok(pending) = stage.write(stage.event(Kind::StageStarted, Outcome::Succeeded)) {
+        let settling = Arc::clone(gateway);
+        gateway.spawn(async move {
+            if pending.settled(&settling).await.is_err() {
+                tracing::warn!("the start could not be recorded");
+            }
+        });
+    }
+    stage
 }
 
 /// Closes sessions that fell silent, until the stop.

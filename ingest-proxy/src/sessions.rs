@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use trailgate_schemas::{
     AuditEvent, Kind, Micros, Outcome, Place, Required, Resource, SessionId, SessionRule,
-    SourceAddress,
 };
 
 use crate::gateway::Gateway;
-use crate::journal::Who;
+use crate::journal::{Who, gateway_address};
 use crate::limits::{SESSION_IDLE, SESSIONS_MAX};
 
 /// The sessions that are open.
@@ -99,13 +98,12 @@ fn evict(open: &mut HashMap<SessionId, Open>) -> Option<Room> {
 /// The event that a session was closed, a stream of its own. `reason` says by what.
 pub(crate) fn closed_event(gateway: &Gateway, room: Room, reason: &'static str) -> AuditEvent {
     let who = Who::Gateway;
-    let stage = SourceAddress::new("ingest-proxy");
     let required = Required {
         actor: who.actor(),
         kind: Kind::SessionClosed,
         gateway_time: gateway.clock.now(),
         outcome: Outcome::Succeeded,
-        source_address: stage.unwrap_or_else(|_| unreachable!("a literal that is not empty")),
+        source_address: gateway_address(),
         resource: resource(&room.connection),
     };
     let place = Place {

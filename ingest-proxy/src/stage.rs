@@ -1,0 +1,118 @@
+//! The gateway as a process of its own: its file, its keys, its way into the log, and its end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use trailgate_envelope::{KeysFolder, Sealer, Stage};
+use trailgate_identity::{Authenticator, IdentityConfig};
+use trailgate_schemas::SessionKey;
+use trailgate_service::{AdminConfig, Context, LogConfig, StageConfig};
+use trailgate_topics::{Backbone, BackboneConfig, RawWriter, Topic, open_backbone};
+
+use crate::config::{ConnectionConfig, ConnectionName, GatewayConfig, ProxyConfig};
+use crate::keys::ProxyKeys;
+use crate::limits::BACKBONE_RETRY_WAIT;
+use crate::proxy::{Deps, Proxy};
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The backbone.
+    pub backbone: BackboneConfig,
+    /// The keys folder.
+    pub keys: KeysConfig,
+    /// Whom it trusts to say who callers are.
+    pub identity: IdentityConfig,
+    /// Bounds of the whole process.
+    #[serde(default)]
+    pub gateway: GatewayConfig,
+    /// The connections by name.
+    pub connections: BTreeMap<ConnectionName, ConnectionConfig>,
+    /// Logs.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Health and metrics.
+    #[serde(default)]
+    pub admin: AdminConfig,
+}
+
+/// The `[keys]` section.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysConfig {
+    /// The folder that `trailgate keys new` made. The gateway needs its own sender key, the
+    /// masker's public key, and the session, token and gateway keys.
+    pub folder: PathBuf,
+}
+
+impl StageConfig for Config {
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+}
+
+/// Runs the gateway until it is asked to stop.
+///
+/// # Errors
+/// If it can't start, or could not say its last.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let keys = KeysFolder::new(&config.keys.folder);
+    let verifier = Authenticator::new(&config.identity, Arc::clone(&context.clock))?;
+    let proxy = ProxyConfig { gateway: config.gateway, connections: config.connections };
+    // What is wrong with the file is said before the backbone is waited for.
+    proxy.check()?;
+    let part = context.health.part("backbone");
+    let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
+    let Some(writer) = writer(&backbone, &keys, &context).await? else { return Ok(()) };
+    part.ready();
+    let deps = Deps {
+        recorder: Arc::new(writer.clone()),
+        verifier: Arc::new(verifier),
+        keys: proxy_keys(&keys)?,
+        context,
+    };
+    Proxy::bind(proxy, deps).await?.run().await;
+    writer.finish().await.context("last heartbeat")
+}
+
+/// The way into `audit.raw`, waiting for a backbone that is not there yet; none if the stop was
+/// asked for first.
+async fn writer(
+    backbone: &Arc<dyn Backbone>,
+    keys: &KeysFolder,
+    context: &Context,
+) -> anyhow::Result<Option<RawWriter>> {
+    let sealing = keys.load_sealing(Stage::IngestProxy)?;
+    let (clock, ids) = (&context.clock, &context.ids);
+    let sealer = Arc::new(Sealer::new(sealing.sender, sealing.opening, Arc::clone(clock)));
+    loop {
+        let tried = async {
+            backbone.ensure(&[Topic::Raw]).await?;
+            let (backbone, sealer) = (Arc::clone(backbone), Arc::clone(&sealer));
+            let started =
+                RawWriter::start(backbone, sealer, "ingest-proxy", Arc::clone(clock), Arc::clone(ids));
+            anyhow::Ok(started.await?)
+        };
+        match tried.await {
+            Ok(writer) => return Ok(Some(writer)),
+            Err(error) => tracing::warn!(%error, "backbone is not ready; trying again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BACKBONE_RETRY_WAIT) => {}
+            () = context.stop.asked() => return Ok(None),
+        }
+    }
+}
+
+fn proxy_keys(keys: &KeysFolder) -> anyhow::Result<ProxyKeys> {
+    let session = SessionKey::new(keys.load_session()?.bytes());
+    Ok(ProxyKeys::new(session, keys.load_token()?.bytes(), keys.load_gateway()?.bytes()))
+}
