@@ -11,7 +11,8 @@ pub(crate) struct Body {
     pub(crate) stream: StreamRedactor,
     /// The last record of it, masked, without its payload.
     pub(crate) last: AuditEvent,
-    /// When what is held back was held first; when the last piece came, if nothing is.
+    /// When the last piece came that let something out, in the backbone's time: what is held back
+    /// is not older.
     pub(crate) held_since: Micros,
 }
 
@@ -26,6 +27,11 @@ impl Body {
     /// Whether something is held back.
     pub(crate) fn has_tail(&self) -> bool {
         self.stream.has_tail()
+    }
+
+    /// How much is held, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.stream.held_bytes()
     }
 
     /// As bytes to keep, which hold clear text.

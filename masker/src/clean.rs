@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use trailgate_envelope::{NoChance, Secret};
 use trailgate_redact::{Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey};
 use trailgate_schemas::{
-    Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource,
+    Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource, SourceAddress,
 };
 
 use crate::body::Body;
@@ -43,6 +43,7 @@ impl Cleaner {
             ("request_id", &mut event.request_id),
             ("operation", &mut event.operation),
             ("method", &mut event.method),
+            ("reason", &mut event.reason),
             ("error", &mut event.error),
             ("policy_id", &mut event.policy_id),
             ("policy_version", &mut event.policy_version),
@@ -59,11 +60,18 @@ impl Cleaner {
             self.optional(field, text, &mut found, Redactor::text);
         }
         for factor in &mut event.risk_factors {
-            if let Some(masked) = replaced("risk_factors", &self.redactor.text(factor), &mut found) {
+            if let Some(masked) = replaced("risk_factors", &self.redactor.text(factor), &mut found)
+            {
                 *factor = masked;
             }
         }
-        let resource = self.redactor.text(event.resource.as_str());
+        let source = self.redactor.text(event.source_address.as_str());
+        if let Some(masked) = replaced("source_address", &source, &mut found) {
+            // A replacement is never empty.
+            let unmasked = || event.source_address.clone();
+            event.source_address = SourceAddress::new(masked).unwrap_or_else(|_| unmasked());
+        }
+        let resource = self.redactor.url(event.resource.as_str());
         if let Some(masked) = replaced("resource", &resource, &mut found) {
             // A replacement is never empty.
             event.resource = Resource::new(masked).unwrap_or_else(|_| event.resource.clone());
@@ -85,12 +93,10 @@ impl Cleaner {
         let ends = ends_body(event);
         let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
         let held_since = held.as_ref().filter(|body| body.has_tail()).map(|body| body.held_since);
-        let mut stream =
-            held.map_or_else(|| self.redactor.stream(shape), |body| body.stream);
-        let mut out = stream.push(event.payload.as_deref().unwrap_or_default());
-        if ends {
-            append(&mut out, stream.finish());
-        }
+        let mut stream = held.map_or_else(|| self.redactor.stream(shape), |body| body.stream);
+        let piece = event.payload.as_deref().unwrap_or_default();
+        let out = if ends { stream.push_last(piece) } else { stream.push(piece) };
+        let has_moved = !out.text.is_empty();
         put_payload(event, out);
         if ends || stream.is_new() {
             return None;
@@ -98,7 +104,8 @@ impl Cleaner {
         let mut last = event.clone();
         last.payload = None;
         last.redactions = Vec::new();
-        Some(Body { stream, last, held_since: held_since.unwrap_or(now) })
+        let held_since = held_since.filter(|_| !has_moved).unwrap_or(now);
+        Some(Body { stream, last, held_since })
     }
 
     /// Lets out what is held of a body that stays open: the record that tells of it.
@@ -175,7 +182,8 @@ impl Cleaner {
         found: &mut Vec<Redaction>,
         mask: for<'a> fn(&Redactor, &'a str) -> Redacted<'a>,
     ) {
-        let masked = text.as_deref().and_then(|text| replaced(field, &mask(&self.redactor, text), found));
+        let masked =
+            text.as_deref().and_then(|text| replaced(field, &mask(&self.redactor, text), found));
         if masked.is_some() {
             *text = masked;
         }
@@ -218,15 +226,6 @@ fn tail_event(body: &Body, out: Out) -> Option<AuditEvent> {
     event.stream_count = None;
     put_payload(&mut event, out);
     Some(event)
-}
-
-/// Appends what a body's end let out.
-fn append(out: &mut Out, rest: Out) {
-    let offset = out.text.len();
-    out.text.push_str(&rest.text);
-    out.findings.extend(
-        rest.findings.into_iter().map(|f| Finding { rule: f.rule, start: f.start + offset }),
-    );
 }
 
 fn replaced(field: &str, masked: &Redacted<'_>, found: &mut Vec<Redaction>) -> Option<String> {

@@ -5,8 +5,13 @@ use std::time::Duration;
 /// How often a step is committed: the lowest interval at which transactions cost no throughput.
 pub const COMMIT_EVERY: Duration = Duration::from_millis(100);
 
-/// How long a held tail waits for its next piece before it comes out masked.
-pub const TAIL_HELD_MAX: Duration = Duration::from_secs(30);
+/// How long a held tail waits for its next piece before it comes out masked: 30 s with the time
+/// after which a partition counts as quiet.
+pub const TAIL_HELD_MAX: Duration = Duration::from_secs(27);
+
+/// After this long without a record a partition's time goes on by the clock: longer than a backbone
+/// takes to hand out a backlog's next record.
+pub const QUIET_AFTER: Duration = Duration::from_secs(3);
 
 /// How long a body may be silent before it is forgotten: its proxy has died, since a live one ends
 /// exchanges that stall.
@@ -15,6 +20,10 @@ pub const BODY_SILENT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Open bodies of one partition that are remembered. Beyond it the oldest is let go, and what is
 /// held of it comes out masked.
 pub const OPEN_BODIES_MAX: usize = 4096;
+
+/// Clear text of one partition that is held back; beyond it too the oldest is let go. One body holds
+/// at most 130 KiB.
+pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Producers of one partition whose numbers are remembered. Beyond it the one that was silent
 /// longest is forgotten: a producer that is alive says so every 30 s.

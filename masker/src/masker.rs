@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use trailgate_envelope::{OwnSeal, RefusedEvent};
 use trailgate_schemas::{
-    AuditEvent, EventWriter, Kind, Micros, PayloadState, SealedEvent, SessionId,
+    AuditEvent, EventWriter, Kind, Micros, PayloadState, ProducerId, SealedEvent, SessionId,
 };
 use trailgate_service::Clock;
 use trailgate_topics::{
@@ -19,7 +19,7 @@ use crate::gap;
 use crate::limits::{BODY_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
-use crate::state::{BodyId, State};
+use crate::state::{BodyId, RestoreError, State};
 
 /// The masker's own part of the stream processor.
 pub struct Masker {
@@ -59,6 +59,8 @@ impl Masker {
                 self.write(record.partition, &event.map_err(|_| BROKEN)?, outputs)?;
             }
         }
+        let state = self.partitions.entry(record.partition).or_default();
+        state.heard(record.appended_at, self.clock.now());
         self.counts.records.inc();
         Ok(Flow::Done)
     }
@@ -70,7 +72,7 @@ impl Masker {
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
         let partition = record.partition;
-        if !self.count(partition, &event, outputs)? {
+        if !self.count(record, event.producer_id, event.producer_number, outputs)? {
             return Ok(());
         }
         if event.kind == Kind::Heartbeat {
@@ -80,18 +82,18 @@ impl Masker {
         self.write(partition, &masked, outputs)
     }
 
-    /// Counts the event's number; says whether it is new.
+    /// Counts a record's number; says whether it is new.
     fn count(
         &mut self,
-        partition: Partition,
-        event: &AuditEvent,
+        record: &Record,
+        producer: ProducerId,
+        number: i64,
         outputs: &mut Outputs,
     ) -> Result<bool, ProcessError> {
-        let now = self.clock.now();
-        let state = self.partitions.entry(partition).or_default();
-        let (number, lost) = state.counter(event.producer_id).take(event.producer_number, now);
+        let state = self.partitions.entry(record.partition).or_default();
+        let (number, lost) = state.counter(producer).take(number, record.appended_at);
         if let Some(missing) = lost {
-            self.missing(partition, event.producer_id, missing, outputs)?;
+            self.missing(record.partition, producer, missing, outputs)?;
         }
         if number == Number::Repeated {
             self.counts.repeated.inc();
@@ -117,7 +119,7 @@ impl Masker {
     fn missing(
         &mut self,
         partition: Partition,
-        producer: trailgate_schemas::ProducerId,
+        producer: ProducerId,
         missing: crate::counters::Missing,
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
@@ -142,7 +144,7 @@ impl Masker {
         let state = self.partitions.entry(partition).or_default();
         let id = BodyId { stream: event.stream_id, kind: event.kind };
         let held = state.take_body(id);
-        if let Some(body) = self.cleaner.payload(&mut event, held, self.clock.now()) {
+        if let Some(body) = self.cleaner.payload(&mut event, held, record.appended_at) {
             self.partitions.entry(partition).or_default().put_body(id, body);
         }
         if event.stream_count.is_some() {
@@ -152,7 +154,9 @@ impl Masker {
             }
         }
         self.cleaner.commit(&mut event).map_err(|_| BROKEN)?;
-        self.counts.redactions.inc_by(event.redactions.iter().map(|r| r.count.unsigned_abs()).sum());
+        self.counts
+            .redactions
+            .inc_by(event.redactions.iter().map(|r| r.count.unsigned_abs()).sum());
         Ok(event)
     }
 
@@ -176,8 +180,9 @@ impl Masker {
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
         let state = self.partitions.entry(partition).or_default();
+        let now = state.time(self.clock.now());
         let Some(mut body) = state.take_body(id) else { return Ok(()) };
-        let tail = self.cleaner.flush(&mut body, self.clock.now());
+        let tail = self.cleaner.flush(&mut body, now);
         state.put_body(id, body);
         self.write_tail(partition, tail, outputs)
     }
@@ -201,17 +206,26 @@ impl Masker {
         reason: &'static str,
         outputs: &mut Outputs,
     ) -> Result<(), ProcessError> {
+        let is_proven = !PROVES_NOTHING.contains(&reason);
+        let (producer, number) = (sealed.producer_id, sealed.producer_number);
+        if is_proven && !self.count(record, producer, number, outputs)? {
+            return Ok(());
+        }
         self.refuse(record, reason, outputs);
         let mut event = gap::undecodable(record, reason).map_err(|_| BROKEN)?;
-        if !PROVES_NOTHING.contains(&reason) {
+        if is_proven {
             event.event_id = sealed.event_id;
-            event.kind = sealed.kind;
+            // A heartbeat is never a row, but one that can't be read is.
+            event.kind = match sealed.kind {
+                Kind::Heartbeat => Kind::Undecodable,
+                kind => kind,
+            };
             event.session_id = sealed.session_id;
             event.stream_id = sealed.stream_id;
             event.stream_seq = sealed.stream_seq;
             event.stream_count = None;
-            event.producer_id = sealed.producer_id;
-            event.producer_number = sealed.producer_number;
+            event.producer_id = producer;
+            event.producer_number = number;
             event.gateway_time = sealed.gateway_time;
         }
         event.payload_state = PayloadState::Withheld;
@@ -248,13 +262,24 @@ impl Processor for Masker {
     fn restore(
         &mut self,
         partition: Partition,
-        _key: &[u8],
+        key: &[u8],
         value: Option<&[u8]>,
     ) -> Result<(), ProcessError> {
-        let Some(value) = value else { return Ok(()) };
+        let now = self.clock.now();
         let state = self.partitions.entry(partition).or_default();
-        let restored = state.restore(partition, value, &self.seal, self.cleaner.redactor());
-        restored.map_err(|code| ProcessError::State { partition, code })
+        let redactor = self.cleaner.redactor();
+        let mut restored = state.restore(partition, (key, value), &self.seal, redactor, now);
+        if restored == Err(RestoreError::UnknownKey) {
+            // Another masker kept it, under a key that was made since this one began.
+            self.seal = self.reading.own_seal();
+            restored = state.restore(partition, (key, value), &self.seal, redactor, now);
+        }
+        restored.map_err(|error| match error {
+            RestoreError::UnknownKey => {
+                ProcessError::State { partition, code: "opening_key_unknown" }
+            }
+            RestoreError::Broken(code) => ProcessError::State { partition, code },
+        })
     }
 
     fn process(&mut self, record: &Record, outputs: &mut Outputs) -> Result<Flow, ProcessError> {
@@ -265,8 +290,9 @@ impl Processor for Masker {
         let partitions: Vec<Partition> = self.partitions.keys().copied().collect();
         for partition in partitions {
             let state = self.partitions.entry(partition).or_default();
-            let (due, surplus) =
-                (state.due(now.minus(TAIL_HELD_MAX)), state.surplus(now.minus(BODY_SILENT_MAX)));
+            let time = state.time(now);
+            let due = state.due(time.minus(TAIL_HELD_MAX));
+            let surplus = state.surplus(time.minus(BODY_SILENT_MAX));
             for id in due {
                 self.flush(partition, id, outputs)?;
             }
@@ -293,3 +319,6 @@ const BROKEN: ProcessError = ProcessError::Broken { code: "own_event" };
 /// Reasons under which not even the clear header is proven, so nothing of it is told.
 const PROVES_NOTHING: [&str; 4] =
     ["sender_unknown", "seal_broken", "seal_malformed", "seal_version_unknown"];
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use trailgate_envelope::{KeysFolder, OpenError, Opener};
-use trailgate_schemas::{
-    AuditEvent, AvroError, EventReader, SchemaId, SealedEvent, SealedReader,
-};
+use trailgate_envelope::{KeyId, KeysFolder, OpenError, Opener, OpeningKeys, OwnSeal};
+use trailgate_schemas::{AuditEvent, AvroError, EventReader, SchemaId, SealedEvent, SealedReader};
 use trailgate_topics::{RegistryError, SchemaRegistry};
 
 use crate::limits::REGISTRY_WAIT;
@@ -29,7 +27,8 @@ pub(crate) enum Read {
 /// Reads records. Runs on the processor's own thread, where waiting for the registry holds up
 /// nobody else.
 pub(crate) struct Reading {
-    keys: KeysFolder,
+    folder: KeysFolder,
+    keys: OpeningKeys,
     opener: Opener,
     sealed: SealedReader,
     events: EventReader,
@@ -37,17 +36,28 @@ pub(crate) struct Reading {
     runtime: Handle,
     /// Schema ids that the registry does not have.
     nowhere: HashSet<SchemaId>,
+    /// The opening key of which it was last said that it is missing.
+    told_missing: Option<KeyId>,
 }
 
 impl Reading {
     pub(crate) fn new(
-        keys: KeysFolder,
-        opener: Opener,
+        folder: KeysFolder,
+        keys: OpeningKeys,
         registry: Arc<dyn SchemaRegistry>,
         runtime: Handle,
     ) -> Self {
-        let (sealed, events) = (SealedReader::default(), EventReader::default());
-        Self { keys, opener, sealed, events, registry, runtime, nowhere: HashSet::new() }
+        Self {
+            folder,
+            opener: keys.opener(),
+            keys,
+            sealed: SealedReader::default(),
+            events: EventReader::default(),
+            registry,
+            runtime,
+            nowhere: HashSet::new(),
+            told_missing: None,
+        }
     }
 
     pub(crate) fn read(&mut self, value: &[u8]) -> Read {
@@ -94,16 +104,21 @@ impl Reading {
     /// Opens it; a key that is not here may have been made since, so the folder is read again.
     fn open(&mut self, sealed: &SealedEvent) -> Result<Vec<u8>, Problem> {
         let mut opened = self.opener.open(sealed);
-        if matches!(opened, Err(OpenError::UnknownOpeningKey(_) | OpenError::UnknownSender(_))) {
-            if let Ok(keys) = self.keys.load_opening() {
-                self.opener = keys.opener();
-                opened = self.opener.open(sealed);
-            }
+        let is_unknown =
+            matches!(opened, Err(OpenError::UnknownOpeningKey(_) | OpenError::UnknownSender(_)));
+        if is_unknown && self.reload() {
+            opened = self.opener.open(sealed);
         }
         match opened {
-            Ok(opened) => Ok(opened.clear),
+            Ok(opened) => {
+                self.told_missing = None;
+                Ok(opened.clear)
+            }
             Err(OpenError::UnknownOpeningKey(id)) => {
-                tracing::warn!(opening_key = %id, "opening key is not here; the partition waits");
+                // The record is offered again and again: say it once.
+                if self.told_missing.replace(id) != Some(id) {
+                    tracing::warn!(opening_key = %id, "opening key is not here; the partition waits");
+                }
                 Err(Problem::NotNow("opening_key_unknown"))
             }
             Err(OpenError::UnknownSender(_)) => Err(Problem::Final("sender_unknown")),
@@ -113,6 +128,24 @@ impl Reading {
             Err(OpenError::Version(_)) => Err(Problem::Final("seal_version_unknown")),
             Err(OpenError::Compression) => Err(Problem::Final("clear_not_decompressed")),
         }
+    }
+
+    /// Reads the keys folder again; says whether there are other keys than before. Where there are
+    /// not, the opener stays, with the data keys that it remembers.
+    fn reload(&mut self) -> bool {
+        let Ok(keys) = self.folder.load_opening() else { return false };
+        let is_new = keys.ids() != self.keys.ids();
+        if is_new {
+            self.opener = keys.opener();
+            self.keys = keys;
+        }
+        is_new
+    }
+
+    /// The seal of the masker's own state, under the keys that are in the folder now.
+    pub(crate) fn own_seal(&mut self) -> OwnSeal {
+        self.reload();
+        self.keys.own_seal()
     }
 
     fn schema(&mut self, id: SchemaId) -> Result<String, Problem> {

@@ -95,10 +95,10 @@ async fn start(
         }
     };
     let runtime = tokio::runtime::Handle::current();
-    let reading = Reading::new(keys, opening.opener(), backbone.registry(), runtime);
+    let seal = opening.own_seal();
+    let reading = Reading::new(keys, opening, backbone.registry(), runtime);
     let counts = Counts::new(&context.metrics);
     let clock = Arc::clone(&context.clock);
-    let seal = opening.own_seal();
     Ok(Some(Masker::new(reading, cleaner, EventWriter::new(id), seal, clock, counts)))
 }
 

@@ -1,18 +1,18 @@
 //! What the masker remembers of a partition: producers' numbers and bodies whose tails are held. It
 //! is kept on `audit.masker-state`, sealed to the masker, in the same step as what follows from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trailgate_envelope::OwnSeal;
+use trailgate_envelope::{OwnError, OwnSeal};
 use trailgate_redact::Redactor;
 use trailgate_schemas::{Kind, Micros, ProducerId, StreamId};
 use trailgate_topics::{Outputs, Partition, ProcessError, Topic};
 
 use crate::body::Body;
 use crate::counters::Counter;
-use crate::limits::{OPEN_BODIES_MAX, PRODUCERS_MAX};
+use crate::limits::{HELD_BYTES_MAX, OPEN_BODIES_MAX, PRODUCERS_MAX, QUIET_AFTER};
 
 /// Which body of a stream: a stream has one in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -28,6 +28,21 @@ pub(crate) struct State {
     bodies: BTreeMap<BodyId, Body>,
     /// Keys whose kept value is no longer right.
     changed: BTreeSet<Key>,
+    /// What lies on the changelog, by the key that it lies under.
+    kept: HashMap<uuid::Uuid, Key>,
+    /// When the backbone appended the last record that was taken.
+    latest: Micros,
+    /// When that was taken, or state was restored, by the own clock.
+    heard_at: Micros,
+}
+
+/// Why a kept value was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestoreError {
+    /// Sealed under a key that is not here: another masker may have newer ones.
+    UnknownKey,
+    /// It is not what this program keeps.
+    Broken(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +52,20 @@ enum Key {
 }
 
 impl State {
+    /// A record was taken.
+    pub(crate) fn heard(&mut self, appended_at: Micros, now: Micros) {
+        self.latest = self.latest.max(appended_at);
+        self.heard_at = now;
+    }
+
+    /// The time on this partition: that of its last record, and on from there once no more come. So
+    /// who reads a backlog, after a pause or in another's place, does not take its own delay for a
+    /// producer's.
+    pub(crate) fn time(&self, now: Micros) -> Micros {
+        let quiet = now.since(self.heard_at);
+        if quiet < QUIET_AFTER { self.latest } else { self.latest.plus(quiet) }
+    }
+
     /// The counter of a producer, which is then kept again.
     pub(crate) fn counter(&mut self, producer: ProducerId) -> &mut Counter {
         self.forget_silent_producer(producer);
@@ -69,16 +98,24 @@ impl State {
         due.map(|(id, _)| *id).collect()
     }
 
-    /// Bodies to let go of: those beyond the bound, oldest first, and those whose last piece came
+    /// Bodies to let go of: those beyond the bounds, oldest first, and those whose last piece came
     /// before `silent_since`.
     pub(crate) fn surplus(&self, silent_since: Micros) -> Vec<BodyId> {
-        let over = self.bodies.len().saturating_sub(OPEN_BODIES_MAX);
-        let mut by_age: Vec<(Micros, BodyId)> =
-            self.bodies.iter().map(|(id, body)| (body.held_since, *id)).collect();
-        by_age.sort_unstable();
-        let gone = by_age.iter().enumerate();
-        let gone = gone.filter(|(n, (held, _))| *n < over || *held < silent_since);
-        gone.map(|(_, (_, id))| *id).collect()
+        let mut count = self.bodies.len();
+        let mut bytes: usize = self.bodies.values().map(Body::held_bytes).sum();
+        let mut by_age: Vec<_> = self.bodies.iter().collect();
+        by_age.sort_unstable_by_key(|(id, body)| (body.held_since, **id));
+        let mut surplus = Vec::new();
+        for (id, body) in by_age {
+            let is_over = count > OPEN_BODIES_MAX || bytes > HELD_BYTES_MAX;
+            if !is_over && body.held_since >= silent_since {
+                break;
+            }
+            count -= 1;
+            bytes -= body.held_bytes();
+            surplus.push(*id);
+        }
+        surplus
     }
 
     /// Writes what has changed since the last call.
@@ -91,41 +128,70 @@ impl State {
         let broken = |code| ProcessError::Broken { code };
         for key in std::mem::take(&mut self.changed) {
             let name = serde_json::to_vec(&key).map_err(|_| broken("state_key"))?;
+            // The key is hashed: a changelog's keys are as readable as its values are not.
+            let id = crate::gap::derived(&[&name]);
             let clear = match &key {
                 Key::Producer(id) => self.producers.get(id).map(|c| serde_json::to_vec(c).ok()),
                 Key::Body(id) => self.bodies.get(id).map(Body::to_bytes),
             };
-            let clear = clear.map(|clear| clear.ok_or(broken("state_value"))).transpose()?;
-            let seal = |clear: Vec<u8>| seal.seal(&associated(partition, &name), &clear);
-            let value = clear.map(seal).transpose().map_err(|_| broken("no_chance"))?;
-            // The key is hashed: a changelog's keys are as readable as its values are not.
-            let kept = Bytes::from(format!("{:x}", uuid_of(&name)));
-            let value = value.map(|sealed| named(&name, &sealed));
-            outputs.keep(Topic::MaskerState, partition, kept, value);
+            let value = match clear {
+                Some(clear) => {
+                    let clear = clear.ok_or(broken("state_value"))?;
+                    let sealed = seal.seal(&associated(partition, &name), &clear);
+                    self.kept.insert(id, key);
+                    Some(named(&name, &sealed.map_err(|_| broken("no_chance"))?))
+                }
+                // What opened and closed within one step was never kept.
+                None if self.kept.remove(&id).is_none() => continue,
+                None => None,
+            };
+            outputs.keep(Topic::MaskerState, partition, Bytes::from(id.to_string()), value);
         }
         Ok(())
     }
 
-    /// Takes a kept value in.
+    /// Takes in what was kept under a key, or that it was forgotten.
     pub(crate) fn restore(
         &mut self,
         partition: Partition,
-        value: &[u8],
+        (kept_under, value): (&[u8], Option<&[u8]>),
         seal: &OwnSeal,
         redactor: &Redactor,
-    ) -> Result<(), &'static str> {
-        let (name, sealed) = unnamed(value).ok_or("malformed")?;
-        let clear = seal.open(&associated(partition, name), sealed).map_err(|_| "seal")?;
-        match serde_json::from_slice::<Key>(name).map_err(|_| "key")? {
+        now: Micros,
+    ) -> Result<(), RestoreError> {
+        self.heard_at = now;
+        let broken = RestoreError::Broken;
+        let id = std::str::from_utf8(kept_under).ok().and_then(|id| id.parse().ok());
+        let id: uuid::Uuid = id.ok_or(broken("key"))?;
+        let Some(value) = value else {
+            match self.kept.remove(&id) {
+                Some(Key::Producer(id)) => drop(self.producers.remove(&id)),
+                Some(Key::Body(id)) => drop(self.bodies.remove(&id)),
+                None => {}
+            }
+            return Ok(());
+        };
+        let (name, sealed) = unnamed(value).ok_or(broken("malformed"))?;
+        let clear =
+            seal.open(&associated(partition, name), sealed).map_err(|error| match error {
+                OwnError::UnknownKey(_) => RestoreError::UnknownKey,
+                OwnError::Malformed | OwnError::Forged => broken("seal"),
+            })?;
+        let key = serde_json::from_slice::<Key>(name).map_err(|_| broken("name"))?;
+        match key {
             Key::Producer(id) => {
-                let counter = serde_json::from_slice(&clear).map_err(|_| "producer")?;
+                let counter: Counter =
+                    serde_json::from_slice(&clear).map_err(|_| broken("producer"))?;
+                self.latest = self.latest.max(counter.heard_at);
                 self.producers.insert(id, counter);
             }
             Key::Body(id) => {
-                let body = Body::from_bytes(&clear, redactor).ok_or("body")?;
+                let body = Body::from_bytes(&clear, redactor).ok_or(broken("body"))?;
+                self.latest = self.latest.max(body.held_since);
                 self.bodies.insert(id, body);
             }
         }
+        self.kept.insert(id, key);
         Ok(())
     }
 
@@ -146,10 +212,6 @@ fn associated(partition: Partition, name: &[u8]) -> Vec<u8> {
     associated.extend_from_slice(&partition.0.to_be_bytes());
     associated.extend_from_slice(name);
     associated
-}
-
-fn uuid_of(name: &[u8]) -> uuid::Uuid {
-    crate::gap::derived(&[name])
 }
 
 /// A name, which holds ids only, before what is sealed under it.

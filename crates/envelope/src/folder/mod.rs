@@ -105,6 +105,13 @@ impl OpeningKeys {
         Opener::new(opening, self.senders.clone())
     }
 
+    /// The ids of all these keys, the current one first: two sets with the same ids are the same.
+    #[must_use]
+    pub fn ids(&self) -> Vec<KeyId> {
+        let opening = [&self.current].into_iter().chain(&self.others).map(PrivateKey::id);
+        opening.chain(self.senders.iter().map(|sender| sender.key.id())).collect()
+    }
+
     /// A seal to oneself with these keys.
     #[must_use]
     pub fn own_seal(&self) -> OwnSeal {
