@@ -80,7 +80,7 @@ async fn up(arguments: &UpArguments) -> anyhow::Result<()> {
     let log = EmbeddedConfig { folder: data.join("log"), partitions: PARTITIONS };
     let backbone = open_backbone(&BackboneConfig::Embedded(log), Arc::clone(&context.clock))?;
     let before = DevFile::read(&data).ok();
-    let ports = ports::bind(arguments, before.as_ref()).await?;
+    let ports = ports::bind(arguments, &data, before.as_ref()).await?;
     let issuer = issuer(&data, &ports, backbone.is_shared())?;
     let langgraph = arguments.langgraph.clone();
     let up = Up { data, langgraph, keys, backbone, ports, context };

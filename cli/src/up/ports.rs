@@ -2,12 +2,16 @@
 //! that tokens and commands outlive a restart.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use anyhow::Context;
+use serde_json::json;
 use tokio::net::TcpListener;
+use trailgate_query::{Bound, QueryConfig};
 
 use crate::token::DevFile;
 use crate::up::UpArguments;
+use crate::up::stages::GROUP;
 
 /// The addresses, and the listeners that are bound already.
 pub(crate) struct Ports {
@@ -17,7 +21,7 @@ pub(crate) struct Ports {
     pub(crate) query: SocketAddr,
     /// The issuer's.
     pub(crate) issuer: SocketAddr,
-    pub(crate) query_listener: Option<TcpListener>,
+    pub(crate) bound_query: Option<Bound>,
     pub(crate) issuer_listener: Option<TcpListener>,
 }
 
@@ -25,29 +29,31 @@ pub(crate) struct Ports {
 /// everything behind it is ready.
 pub(crate) async fn bind(
     arguments: &UpArguments,
+    data: &Path,
     before: Option<&DevFile>,
 ) -> anyhow::Result<Ports> {
     let was = |url: &str| url.strip_prefix("http://").and_then(|address| address.parse().ok());
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let query_before = before.and_then(|dev| was(&dev.query_url));
+    let query = arguments.query_listen.or(query_before).unwrap_or(any);
+    let query = Bound::bind(query_config(query, data)?).await;
+    let query = query.context("query can't listen; choose another address with --query-listen")?;
     let issuer_before = before.and_then(|dev| was(&dev.issuer));
-    let query = bind_one("query", arguments.query_listen, query_before).await?;
-    let issuer = bind_one("issuer", arguments.issuer_listen, issuer_before).await?;
+    let issuer = arguments.issuer_listen.or(issuer_before).unwrap_or(any);
+    let taken = || format!("the issuer can't listen on {issuer}; choose another with --issuer-listen");
+    let issuer = TcpListener::bind(issuer).await.with_context(taken)?;
     Ok(Ports {
         proxy: arguments.listen,
-        query: query.local_addr()?,
+        query: query.address()?,
         issuer: issuer.local_addr()?,
-        query_listener: Some(query),
+        bound_query: Some(query),
         issuer_listener: Some(issuer),
     })
 }
 
-async fn bind_one(
-    name: &str,
-    asked: Option<SocketAddr>,
-    before: Option<SocketAddr>,
-) -> anyhow::Result<TcpListener> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let wanted = asked.or(before).unwrap_or(any);
-    let taken = || format!("{name}: can't listen on {wanted}; choose another with --{name}-listen");
-    TcpListener::bind(wanted).await.with_context(taken)
+fn query_config(listen: SocketAddr, data: &Path) -> anyhow::Result<QueryConfig> {
+    let scratch = data.join("scratch");
+    Ok(serde_json::from_value(json!({
+        "listen": listen, "allow_groups": [GROUP], "scratch": scratch,
+    }))?)
 }

@@ -9,6 +9,7 @@ use trailgate_envelope::{Sealer, Stage};
 use trailgate_identity::{Authenticator, IdentityConfig};
 use trailgate_ingest_proxy::{Deps, Proxy, ProxyConfig, ProxyKeys};
 use trailgate_masker::MaskerConfig;
+use trailgate_query::Ground;
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Stop};
 use trailgate_table::TableLocation;
@@ -21,8 +22,11 @@ use crate::up::Up;
 pub(crate) const GROUP: &str = "developers";
 
 /// Runs all stages until the stop, and stops them from the source down.
-pub(crate) async fn run(up: Up, identity: IdentityConfig) -> anyhow::Result<()> {
+pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<()> {
     up.backbone.ensure(Topic::ALL).await?;
+    let clock = Arc::clone(&up.context.clock);
+    let authenticator = Arc::new(Authenticator::new(&identity, clock)?);
+    let bound = up.ports.bound_query.take().context("query is not bound")?;
     let whole = up.context.stop.clone();
     // Stages behind the gateway have a stop of their own: they end when it has.
     let behind = Stop::new();
@@ -43,14 +47,22 @@ pub(crate) async fn run(up: Up, identity: IdentityConfig) -> anyhow::Result<()> 
         "archiver-0",
         &beside,
     );
+    let ground = Ground {
+        backbone: Arc::clone(&up.backbone),
+        table: location.clone(),
+        keys: up.keys.clone(),
+        authenticator: Arc::clone(&authenticator),
+    };
+    let query = bound.run(ground, beside.clone());
     let gateway = async {
-        let ended = gateway(&up, &identity).await;
+        let ended = gateway(&up, authenticator).await;
         behind.ask();
         ended
     };
     let ended = tokio::try_join!(
         stopping(&whole, "masker", masker),
         stopping(&whole, "archiver", archiver),
+        stopping(&whole, "query", query),
         stopping(&whole, "ingest-proxy", gateway),
     );
     ended.map(|_| ())
@@ -68,7 +80,7 @@ async fn stopping(
 }
 
 /// The gateway, if there is something to stand before, and its way into the log.
-async fn gateway(up: &Up, identity: &IdentityConfig) -> anyhow::Result<()> {
+async fn gateway(up: &Up, authenticator: Arc<Authenticator>) -> anyhow::Result<()> {
     let Some(langgraph) = &up.langgraph else {
         up.context.stop.asked().await;
         return Ok(());
@@ -88,7 +100,7 @@ async fn gateway(up: &Up, identity: &IdentityConfig) -> anyhow::Result<()> {
     let (token, digest) = (up.keys.load_token()?, up.keys.load_gateway()?);
     let deps = Deps {
         recorder: Arc::new(writer.clone()),
-        verifier: Arc::new(Authenticator::new(identity, Arc::clone(&context.clock))?),
+        verifier: authenticator,
         keys: ProxyKeys::new(session, token.bytes(), digest.bytes()),
         context,
     };
