@@ -106,8 +106,9 @@ fn every_crate_has_a_readme_that_is_its_documentation() {
         let folder = folder(&package);
         assert!(folder.join("README.md").is_file(), "{}: no README.md", package.name);
         let library = ["src/lib.rs", "support/lib.rs"].map(|file| folder.join(file));
-        let library = library.into_iter().find(|file| file.is_file());
-        let text = library.map(|file| read(&file)).unwrap_or_default();
+        // A package with only a binary has no documentation that others read.
+        let Some(library) = library.into_iter().find(|file| file.is_file()) else { continue };
+        let text = read(&library);
         let begins = text.starts_with("#![doc = include_str!(\"../README.md\")]");
         assert!(begins, "{}: its lib.rs does not begin with its README", package.name);
     }

@@ -146,7 +146,8 @@ async fn each_once(trail: &Trail, events: usize) {
     assert_eq!(trail.number(distinct).await, events);
     let gaps = "SELECT count(*) FROM events WHERE kind = 'gap'";
     assert_eq!(trail.number(gaps).await, 0);
-    let indexes = "SELECT count(*) - count(DISTINCT concat(log_partition, '/', log_index)) FROM events";
+    let indexes =
+        "SELECT count(*) - count(DISTINCT concat(log_partition, '/', log_index)) FROM events";
     assert_eq!(trail.number(indexes).await, 0);
 }
 

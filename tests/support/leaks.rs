@@ -13,11 +13,11 @@ pub struct Leak {
     pub form: &'static str,
 }
 
-/// Every file below `folders` that holds `secret` in any form. Columns of a Parquet file are
+/// Every file among or below `places` that holds `secret` in any form. Columns of a Parquet file are
 /// compressed: what they hold is looked for by SQL.
 #[must_use]
-pub fn leaks(secret: &Planted, folders: &[&Path]) -> Vec<Leak> {
-    let files = folders.iter().flat_map(|folder| files_below(folder));
+pub fn leaks<P: AsRef<Path>>(secret: &Planted, places: &[P]) -> Vec<Leak> {
+    let files = places.iter().flat_map(|place| files_below(place.as_ref()));
     files
         .filter_map(|file| {
             let form = secret.found_in(&std::fs::read(&file).unwrap_or_default())?;
@@ -27,6 +27,9 @@ pub fn leaks(secret: &Planted, folders: &[&Path]) -> Vec<Leak> {
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
     // A file may go while others are read: compaction, a rolled log.
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries
