@@ -1,0 +1,145 @@
+//! The masker as it runs: sealed events in by the one way in, masked events out, over restarts.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trailgate_envelope::{KeysFolder, Sealer, SealingKeys, Stage};
+use trailgate_masker::{MaskerConfig, run_on};
+use trailgate_schemas::{
+    AUDIT_EVENT_SCHEMA, Actor, AuditEvent, EventId, EventReader, Kind, Outcome, PayloadState,
+    Place, Required, Resource, SessionId, SessionRule, SourceAddress, StreamId, unframe,
+};
+use trailgate_service::{Context, Ids, RandomIds};
+use trailgate_topics::{Backbone, EmbeddedConfig, EmbeddedLog, RawWriter, Topic};
+
+const SECRET: &str = "hunter2-hunter2";
+
+fn open(folder: &Path, context: &Context) -> Arc<dyn Backbone> {
+    let config = EmbeddedConfig { folder: folder.join("log"), partitions: 3 };
+    Arc::new(EmbeddedLog::open(&config, Arc::clone(&context.clock)).unwrap())
+}
+
+async fn writer(backbone: &Arc<dyn Backbone>, keys: &KeysFolder, context: &Context) -> RawWriter {
+    let SealingKeys { sender, opening } = keys.load_sealing(Stage::IngestProxy).unwrap();
+    let sealer = Sealer::new(sender, opening, Arc::clone(&context.clock));
+    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
+    RawWriter::start(Arc::clone(backbone), sealer, "ingest-proxy", clock, ids).await.unwrap()
+}
+
+fn exchange(context: &Context, text: &str) -> Vec<AuditEvent> {
+    let (stream, session) = (
+        context.ids.stream(),
+        SessionId(uuid::Uuid::from_u128(RandomIds.next().as_u128().rotate_left(64))),
+    );
+    let middle = text.len() / 2;
+    let parts = [&text[..middle], &text[middle..]];
+    let mut events: Vec<AuditEvent> = parts
+        .iter()
+        .enumerate()
+        .map(|(seq, part)| {
+            let mut event = event(context, session, stream, seq as i64);
+            event.payload_state = PayloadState::Recorded;
+            event.payload_type = Some("application/json".to_owned());
+            event.payload = Some((*part).to_owned());
+            event
+        })
+        .collect();
+    let mut last = event(context, session, stream, 2);
+    last.stream_count = Some(3);
+    events.push(last);
+    events
+}
+
+fn event(context: &Context, session: SessionId, stream: StreamId, seq: i64) -> AuditEvent {
+    let required = Required {
+        actor: Actor::new("ada").unwrap(),
+        kind: Kind::Response,
+        gateway_time: context.clock.now(),
+        outcome: Outcome::Succeeded,
+        source_address: SourceAddress::new("127.0.0.1").unwrap(),
+        resource: Resource::new("agents").unwrap(),
+    };
+    let place = Place {
+        tenant: "default".to_owned(),
+        connection: "agents".to_owned(),
+        session_id: session,
+        session_rule: SessionRule::Thread,
+        stream_id: stream,
+        stream_seq: seq,
+    };
+    AuditEvent::new(context.ids.event(), required, place)
+}
+
+/// What is on `audit.events`, once there is this much.
+async fn masked(backbone: &Arc<dyn Backbone>, count: usize) -> Vec<AuditEvent> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut reader = EventReader::default();
+    let mut tail = backbone.tail(Topic::Events, &[]).await.unwrap();
+    let mut events = Vec::new();
+    while events.len() < count && Instant::now() < deadline {
+        for record in tail.next(Duration::from_millis(200)).await.unwrap().records {
+            let value = record.value.unwrap();
+            reader.know(unframe(&value).unwrap().0, AUDIT_EVENT_SCHEMA).unwrap();
+            events.push(reader.read(&value).unwrap());
+        }
+    }
+    events
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_comes_out_once_and_masked_over_restarts() {
+    let place = tempfile::tempdir().unwrap();
+    let keys = KeysFolder::new(place.path().join("keys"));
+    keys.create_missing().unwrap();
+    let mut sent: Vec<EventId> = Vec::new();
+    for round in 0..3 {
+        let context = Context::system();
+        let backbone = open(place.path(), &context);
+        backbone.ensure(Topic::ALL).await.unwrap();
+        let masker = tokio::spawn(run_on(
+            Arc::clone(&backbone),
+            keys.clone(),
+            MaskerConfig::default(),
+            context.clone(),
+        ));
+        let writer = writer(&backbone, &keys, &context).await;
+        for number in 0..100 {
+            let text =
+                format!(r#"{{"n":{number},"password":"{SECRET}","mail":"ada@example.com"}}"#);
+            let events = exchange(&context, &text);
+            sent.extend(events.iter().map(|event| event.event_id));
+            writer.record_all(events).await.unwrap();
+        }
+        if round < 2 {
+            // In the middle of it: the rest is the next one's work.
+            masked(&backbone, sent.len() / 2).await;
+        } else {
+            writer.finish().await.unwrap();
+            let events = masked(&backbone, sent.len()).await;
+            let ids: BTreeSet<EventId> = events.iter().map(|event| event.event_id).collect();
+            assert_eq!(ids, sent.iter().copied().collect());
+            assert_eq!(events.len(), sent.len());
+            assert!(!format!("{events:?}").contains("hunter2"));
+            assert!(context.metrics.encode().contains("masker_records"));
+            assert!(context.health.is_ready());
+        }
+        context.stop.ask();
+        masker.await.unwrap().unwrap();
+    }
+    assert_no_secret_in(&place.path().join("log"));
+}
+
+fn assert_no_secret_in(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            assert_no_secret_in(&path);
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let found = bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+        assert!(!found, "{}", path.display());
+    }
+}
