@@ -89,7 +89,8 @@ async fn joined(door: &Arc<Door>, journal: &Arc<Journal>, created: Created<'_>) 
         (None, Some(thread), Some(run)) => {
             let plan = look_up(door, (thread, run), created.own_head).await.map(Arc::new);
             if let Some(plan) = &plan {
-                remember(journal, RunPlace { thread: Some(thread), run }, plan);
+                // Not as under way on its thread: it may have ended long ago.
+                remember(journal, RunPlace { thread: None, run }, plan);
             }
             plan
         }

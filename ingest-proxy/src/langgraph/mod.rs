@@ -22,6 +22,12 @@
 //! how chat models are called, and with that, what a graph does. Inner frames are asked for only
 //! where they can be told from outer ones by their name (see `admit`).
 //!
+//! One trace of the gateway remains, in langgraph-api 0.16.7: the server keeps the last checkpoint it
+//! saw as the thread's record, inner ones included where inner frames are on. After a run that failed
+//! or stopped to ask inside a subgraph, `values` and the keys of `interrupts` in `GET /threads/{t}`
+//! are therefore the subgraph's, as they are for every client that asks for subgraphs itself, until
+//! the thread runs on. State, history, streams and answers are not touched by it.
+//!
 //! What it does not see: runs that begin inside the server (crons, MCP, A2A, calls from nodes), runs
 //! of the thread-centric protocol, whose streams carry no task frames, and the attempts of a node
 //! that its own policy retries. The tracer ingest tells of those.

@@ -141,7 +141,9 @@ impl StripPlan {
         if unasked_tasks || unasked_inner { Fate::Drop } else { Fate::Forward }
     }
 
-    /// Whether `id:` lines are there only because the gateway made the run resumable.
+    /// Whether `id:` lines are there only because the gateway made the run resumable. A client that
+    /// joins such a run must not have its `Last-Event-ID` passed on either: without the gateway
+    /// there would be nothing to replay.
     #[must_use]
     pub fn drops_ids(&self) -> bool {
         match self {
