@@ -1,0 +1,296 @@
+//! A member of a consumer group, as what happens to it. The library's rebalance callback only takes
+//! note; what must be done is done by the thread that polls, between two events. So nothing of ours
+//! runs inside the library, and a revocation may take its time while the thread polls on.
+//!
+//! Cooperative-sticky: only what moves stops. Static names: a member that comes back within its
+//! session gets its partitions without a rebalance; the price is that those of one that leaves for
+//! good move only when its session ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::context;
+use super::failure::{broken, code, failed};
+use super::limits;
+use super::names::{Name, Names};
+use super::records::{list, offsets, ours, partitions, places, record};
+use super::settings::Settings;
+use crate::backbone::BackboneError;
+use crate::record::{Offset, Partition, Record};
+use crate::topic::Topic;
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Event {
+    Record(Record),
+    /// Partitions came: [`Member::take`] them.
+    Assigned(Vec<Partition>),
+    /// Partitions are to go: [`Member::let_go`] of them.
+    Revoked(Vec<Partition>),
+    /// Partitions are gone: [`Member::let_go`] of them.
+    Lost(Vec<Partition>),
+    /// The place of some partition is gone from the topic; the library has stopped reading it.
+    OutOfRange,
+    /// The brokers may be out of reach.
+    Unreachable,
+    /// Another process has this name, or the like: this member is none any more.
+    Fenced(String),
+}
+
+/// A member. Dropping it leaves in order, which may take a while.
+pub(super) struct Member {
+    consumer: BaseConsumer<Context>,
+    topic: Topic,
+    /// Let go after the consumer: the next of this name waits for it.
+    _name: Name,
+}
+
+/// What the callbacks took note of.
+#[derive(Default)]
+pub(super) struct Context {
+    events: Mutex<VecDeque<Event>>,
+    commit_failed: AtomicBool,
+    is_closing: AtomicBool,
+}
+
+impl Member {
+    /// Makes a member of the group; it joins when it is told to.
+    ///
+    /// # Errors
+    /// If the settings don't do, or its name stays taken.
+    pub(super) fn open(
+        settings: &Settings,
+        topic: Topic,
+        (group, instance): (&str, &str),
+        names: &Names,
+    ) -> Result<Self, BackboneError> {
+        let name = names.take(group, instance)?;
+        let config = settings.member(group, instance);
+        let consumer = config.create_with_context(Context::default());
+        let consumer = consumer.map_err(|error| failed(&error))?;
+        Ok(Self { consumer, topic, _name: name })
+    }
+
+    /// # Errors
+    /// If the library refuses, which it does only for a wrong topic's name.
+    pub(super) fn join(&self) -> Result<(), BackboneError> {
+        self.consumer.subscribe(&[self.topic.name()]).map_err(|error| failed(&error))
+    }
+
+    /// What happened next, or nothing within `wait`.
+    pub(super) fn poll(&self, wait: Duration) -> Option<Event> {
+        if let Some(event) = self.context().next() {
+            return Some(event);
+        }
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => Some(Event::Record(record(self.topic, &message))),
+            Some(Err(error)) => event_of(&error),
+            // A callback may have taken note of something.
+            None => self.context().next(),
+        }
+    }
+
+    /// Takes partitions that came. Nothing of them is read before [`Self::start`].
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub(super) fn take(&self, came: &[Partition]) -> Result<(), BackboneError> {
+        // The end is a place that is always there, whatever the topic still holds.
+        let at_end = came.iter().map(|partition| (*partition, rdkafka::Offset::End));
+        let list = places(self.topic, at_end);
+        self.consumer.incremental_assign(&list).map_err(|error| failed(&error))?;
+        self.hold(came)
+    }
+
+    /// Lets partitions go.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub(super) fn let_go(&self, going: &[Partition]) -> Result<(), BackboneError> {
+        let list = list(self.topic, going);
+        self.consumer.incremental_unassign(&list).map_err(|error| failed(&error))
+    }
+
+    /// Stops reading partitions that are held; what was fetched of them does not come.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub(super) fn hold(&self, held: &[Partition]) -> Result<(), BackboneError> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        self.consumer.pause(&list(self.topic, held)).map_err(|error| failed(&error))
+    }
+
+    /// Reads partitions from their places on. Those that could not be started for now are left out
+    /// of the answer.
+    pub(super) fn start(&self, from: &BTreeMap<Partition, Offset>) -> Vec<Partition> {
+        if from.is_empty() {
+            return Vec::new();
+        }
+        let at = from.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
+        let sought = self.consumer.seek_partitions(places(self.topic, at), limits::ASK_BRIEFLY);
+        let Ok(sought) = sought else { return Vec::new() };
+        let elements = sought.elements();
+        let well = elements.iter().filter(|element| element.error().is_ok());
+        let started: Vec<Partition> = well.map(|element| ours(element.partition())).collect();
+        match self.consumer.resume(&list(self.topic, &started)) {
+            Ok(()) => started,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// How far the library has handed records out, markers of transactions included, of partitions
+    /// where it has.
+    pub(super) fn positions(&self) -> BTreeMap<Partition, Offset> {
+        let positions = self.consumer.position();
+        positions.map(|list| offsets(&list).into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Commits places without waiting. Whether that failed is known later.
+    pub(super) fn commit(&self, offsets: &[(Partition, Offset)]) {
+        if offsets.is_empty() {
+            return;
+        }
+        let at = offsets.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
+        if self.consumer.commit(&places(self.topic, at), CommitMode::Async).is_err() {
+            self.context().commit_failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a commit has failed since this was last asked.
+    pub(super) fn has_commit_failed(&self) -> bool {
+        self.context().commit_failed.swap(false, Ordering::Relaxed)
+    }
+
+    /// The group's committed places, once no transaction that may still move them is open.
+    ///
+    /// # Errors
+    /// If no answer comes within `wait`.
+    pub(super) fn committed(
+        &self,
+        of: &[Partition],
+        wait: Duration,
+    ) -> Result<BTreeMap<Partition, Offset>, BackboneError> {
+        let answer = self.consumer.committed_offsets(list(self.topic, of), wait);
+        let answer = answer.map_err(|error| failed(&error))?;
+        if answer.elements().iter().any(|element| element.error().is_err()) {
+            return Err(BackboneError::Unreachable { code: "NoCommittedOffsets".to_owned() });
+        }
+        Ok(offsets(&answer).into_iter().collect())
+    }
+
+    /// The library's consumer, for what only a transaction needs.
+    pub(super) const fn consumer(&self) -> &BaseConsumer<Context> {
+        &self.consumer
+    }
+
+    fn context(&self) -> &Context {
+        self.consumer.client().context()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.context().is_closing.store(true, Ordering::Relaxed);
+        // The library does not close before it has its answers.
+        while let Some(event) = self.context().next() {
+            match event {
+                Event::Assigned(came) => drop(self.take(&came)),
+                Event::Revoked(going) | Event::Lost(going) => drop(self.let_go(&going)),
+                Event::Record(_) | Event::OutOfRange | Event::Unreachable | Event::Fenced(_) => {}
+            }
+        }
+    }
+}
+
+impl Context {
+    fn next(&self) -> Option<Event> {
+        self.events().pop_front()
+    }
+
+    fn note(&self, event: Event) {
+        self.events().push_back(event);
+    }
+
+    fn events(&self) -> std::sync::MutexGuard<'_, VecDeque<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        context::log(facility, message);
+    }
+
+    fn error(&self, error: KafkaError, _reason: &str) {
+        tracing::debug!(code = code(&error), "kafka consumer error");
+    }
+}
+
+impl ConsumerContext for Context {
+    // The library gives one event at a time, and waits with the next until it is answered.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let moved = partitions(list);
+        match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.note(Event::Assigned(moved));
+            }
+            // While it closes nobody polls for notes, and it waits for the answer.
+            _ if self.is_closing.load(Ordering::Relaxed) => {
+                let _ = consumer.incremental_unassign(list);
+            }
+            _ if consumer.assignment_lost() => self.note(Event::Lost(moved)),
+            _ => self.note(Event::Revoked(moved)),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if result.is_err() {
+            self.commit_failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+fn event_of(error: &KafkaError) -> Option<Event> {
+    let rdkafka_code = error.rdkafka_error_code();
+    match (error, rdkafka_code) {
+        (KafkaError::MessageConsumptionFatal(_), _) | (_, Some(RDKafkaErrorCode::Fatal)) => {
+            Some(Event::Fenced(code(error)))
+        }
+        (_, Some(RDKafkaErrorCode::AutoOffsetReset)) => Some(Event::OutOfRange),
+        (
+            _,
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut,
+            ),
+        ) => Some(Event::Unreachable),
+        _ => {
+            // The library goes on by itself: a leader moved, a right is missing for now.
+            tracing::warn!(code = code(error), "kafka consumer error");
+            None
+        }
+    }
+}
+
+/// That a consumer can't go on.
+pub(super) fn fenced(code: &str) -> BackboneError {
+    broken(&format!("member is fenced: {code}"))
+}

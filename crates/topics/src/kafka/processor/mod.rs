@@ -1,0 +1,527 @@
+//! The atomic step on Kafka: outputs, state and offsets are one transaction.
+//!
+//! What became of a step is never assumed. After anything but a clean commit every partition is
+//! forgotten, and goes on from what the brokers say: the group's committed place and the changelog.
+//! Neither is asked before the producer's name is held again, which ends whatever was left open.
+//!
+//! Each transaction commits the place of every partition that is held, also of those that nothing
+//! was read from: what a tick puts out is then fenced by the group like everything else.
+
+mod restore;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use trailgate_service::Clock;
+
+use self::restore::{Changelog, Place};
+use self::transaction::{Desk, Undone};
+use super::limits;
+use super::lookup::Lookup;
+use super::member::{Event, Member, fenced};
+use super::names::Names;
+use super::records::length;
+use super::settings::Settings;
+use crate::backbone::BackboneError;
+use crate::limits::RECORD_MAX_BYTES;
+use crate::processor::{
+    Ended, Flow, Outputs, ProcessError, Processor, ProcessorSpec, ProcessorStatus,
+};
+use crate::record::{Offset, Partition, Record};
+
+/// What a processor's thread is given.
+pub(super) struct Steps {
+    pub(super) settings: Settings,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) names: Names,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) spec: ProcessorSpec,
+    pub(super) processor: Box<dyn Processor>,
+    pub(super) status: watch::Sender<ProcessorStatus>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Why a membership ended.
+enum Left {
+    Stopped,
+    /// The library has stopped reading a partition and only a new membership mends that.
+    ToRejoin,
+    Failed(String),
+}
+
+/// Why a step was not committed.
+enum Broken {
+    /// It is tried again.
+    Step,
+    /// It does not go on.
+    Processor(String),
+}
+
+impl From<Undone> for Broken {
+    fn from(Undone: Undone) -> Self {
+        Self::Step
+    }
+}
+
+impl From<ProcessError> for Broken {
+    fn from(error: ProcessError) -> Self {
+        Self::Processor(error.to_string())
+    }
+}
+
+impl From<BackboneError> for Broken {
+    fn from(error: BackboneError) -> Self {
+        match error {
+            BackboneError::Unreachable { .. } => Self::Step,
+            other => Self::Processor(other.to_string()),
+        }
+    }
+}
+
+/// Why something was not looked after.
+enum Trouble {
+    /// The brokers don't answer for now.
+    Unanswered,
+    Broken(Broken),
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl From<BackboneError> for Trouble {
+    fn from(error: BackboneError) -> Self {
+        match error {
+            BackboneError::Unreachable { .. } => Self::Unanswered,
+            other => Self::Broken(Broken::Processor(other.to_string())),
+        }
+    }
+}
+
+impl Steps {
+    /// Runs until it is asked to stop or fails.
+    pub(super) fn run(mut self) -> Ended {
+        let mut desk = match Desk::open(&self.settings, &self.spec) {
+            Ok(desk) => desk,
+            Err(error) => return Ended::Failed(error.to_string()),
+        };
+        loop {
+            // Before anything is read: what an earlier life of this name left open ends here.
+            while !desk.is_ready() {
+                if self.is_asked_to_stop() {
+                    return Ended::Stopped;
+                }
+                if let Err(error) = desk.make_ready() {
+                    return Ended::Failed(error.to_string());
+                }
+            }
+            let left = match Membership::begin(&mut self, &mut desk) {
+                Ok(membership) => membership.run(),
+                Err(error) => Left::Failed(error.to_string()),
+            };
+            match left {
+                Left::Stopped => return Ended::Stopped,
+                Left::ToRejoin => {}
+                Left::Failed(code) => return Ended::Failed(code),
+            }
+        }
+    }
+
+    /// The handle gone is a request to stop.
+    fn is_asked_to_stop(&self) -> bool {
+        *self.stop.borrow() || self.stop.has_changed().is_err()
+    }
+}
+
+/// One membership in the group.
+struct Membership<'a> {
+    steps: &'a mut Steps,
+    desk: &'a mut Desk,
+    member: Member,
+    changelog: Changelog,
+    held: BTreeMap<Partition, Held>,
+    outputs: Outputs,
+    /// Records taken in the open step.
+    taken: u64,
+    commit_every: Duration,
+    /// When the open step is to be committed, or a tick is due.
+    commit_at: Instant,
+    /// When what is not read is looked after again.
+    care_at: Instant,
+}
+
+/// A partition that is held.
+struct Held {
+    phase: Phase,
+    /// The place of the next record to take.
+    next: Offset,
+    /// Why it waits, until a record of it is taken.
+    wait: Option<Wait>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Its state is not restored yet.
+    Unrestored,
+    /// To be read from its place as soon as that can be done.
+    Starting,
+    Reading,
+    /// Its next record could not be taken, and is offered again then.
+    Waiting { until: Instant },
+    /// A person must act.
+    Stopped,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Wait {
+    reason: &'static str,
+    /// How long until the record was offered again.
+    pause: Duration,
+}
+
+impl Held {
+    const fn unrestored() -> Self {
+        Self { phase: Phase::Unrestored, next: Offset(0), wait: None }
+    }
+
+    /// Whether its state is in memory, so that its place may be committed.
+    const fn is_restored(&self) -> bool {
+        match self.phase {
+            Phase::Starting | Phase::Reading | Phase::Waiting { .. } => true,
+            Phase::Unrestored | Phase::Stopped => false,
+        }
+    }
+
+    fn stop(&mut self, reason: &'static str) {
+        self.phase = Phase::Stopped;
+        self.wait = Some(Wait { reason, pause: Duration::ZERO });
+    }
+
+    fn waits_for(&self) -> Option<&'static str> {
+        match self.phase {
+            Phase::Unrestored => Some("state is not restored"),
+            Phase::Starting | Phase::Reading | Phase::Waiting { .. } | Phase::Stopped => {
+                self.wait.map(|wait| wait.reason)
+            }
+        }
+    }
+}
+
+impl<'a> Membership<'a> {
+    fn begin(steps: &'a mut Steps, desk: &'a mut Desk) -> Result<Self, BackboneError> {
+        let spec = &steps.spec;
+        let named = (spec.group.as_str(), spec.instance.as_str());
+        let member = Member::open(&steps.settings, spec.input, named, &steps.names)?;
+        member.join()?;
+        let changelog = Changelog::new(&steps.settings, &steps.lookup, spec)?;
+        let commit_every = spec.commit_every.max(limits::COMMIT_EVERY_MIN);
+        let now = Instant::now();
+        Ok(Self {
+            steps,
+            desk,
+            member,
+            changelog,
+            held: BTreeMap::new(),
+            outputs: Outputs::default(),
+            taken: 0,
+            commit_every,
+            commit_at: now + commit_every,
+            care_at: now,
+        })
+    }
+
+    fn run(mut self) -> Left {
+        let left = self.serve();
+        if !matches!(left, Left::Stopped) {
+            self.abort();
+        }
+        for partition in std::mem::take(&mut self.held).into_keys() {
+            self.steps.processor.revoked(partition);
+        }
+        self.tell();
+        left
+    }
+
+    fn serve(&mut self) -> Left {
+        loop {
+            if self.steps.is_asked_to_stop() {
+                // What can't be committed comes again.
+                return match self.commit() {
+                    Ok(()) => Left::Stopped,
+                    Err(Broken::Step) => {
+                        self.abort();
+                        Left::Stopped
+                    }
+                    Err(Broken::Processor(code)) => Left::Failed(code),
+                };
+            }
+            match self.round() {
+                Ok(None) => {}
+                Ok(Some(left)) => return left,
+                Err(Broken::Step) => self.abort(),
+                Err(Broken::Processor(code)) => return Left::Failed(code),
+            }
+        }
+    }
+
+    /// One round: an event, then what is due.
+    fn round(&mut self) -> Result<Option<Left>, Broken> {
+        let now = Instant::now();
+        if now >= self.commit_at {
+            self.commit()?;
+        }
+        if now >= self.care_at {
+            self.look_after()?;
+            self.tell();
+        }
+        let wait = self.commit_at.min(self.care_at).saturating_duration_since(Instant::now());
+        match self.member.poll(wait.min(limits::POLL_WAIT)) {
+            None | Some(Event::Unreachable) => Ok(None),
+            Some(Event::Record(record)) => self.take(&record).map(|()| None),
+            Some(Event::OutOfRange) => Ok((!self.find_missing()?).then_some(Left::ToRejoin)),
+            Some(Event::Fenced(code)) => Ok(Some(Left::Failed(fenced(&code).to_string()))),
+            Some(Event::Assigned(came)) => {
+                self.member.take(&came)?;
+                self.held.extend(came.into_iter().map(|p| (p, Held::unrestored())));
+                self.care_at = now;
+                Ok(None)
+            }
+            Some(Event::Revoked(going)) => self.give_up(&going).map(|()| None),
+            Some(Event::Lost(gone)) => {
+                // Somebody else has them already, and the brokers refuse what is open.
+                self.abort();
+                self.let_go(&gone).map(|()| None)
+            }
+        }
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), Broken> {
+        let held = self.held.get_mut(&record.partition);
+        // Else fetched before it was held or sought.
+        let is_next = |h: &&mut Held| h.phase == Phase::Reading && record.offset >= h.next;
+        let Some(held) = held.filter(is_next) else { return Ok(()) };
+        match self.steps.processor.process(record, &mut self.outputs)? {
+            Flow::Done => {
+                held.next = record.offset.next();
+                if held.wait.take().is_some() {
+                    self.care_at = Instant::now();
+                }
+                self.taken += 1;
+                self.desk.begin()?;
+                self.put_out()
+            }
+            Flow::Wait { reason } => {
+                if !self.outputs.records().is_empty() {
+                    return Err(Broken::Processor("output of a waiting record".to_owned()));
+                }
+                let (first, longest) = limits::OFFER_AGAIN;
+                let pause = held.wait.map_or(first, |wait| (2 * wait.pause).min(longest));
+                held.wait = Some(Wait { reason, pause });
+                held.phase = Phase::Waiting { until: Instant::now() + pause };
+                self.care_at = Instant::now();
+                Ok(self.member.hold(&[record.partition])?)
+            }
+        }
+    }
+
+    /// Sends what the processor just put out, which must be where it said it would.
+    fn put_out(&mut self) -> Result<(), Broken> {
+        for record in self.outputs.take() {
+            let spec = &self.steps.spec;
+            if record.topic != spec.changelog && !spec.outputs.contains(&record.topic) {
+                return Err(Broken::Processor("output to an undeclared topic".to_owned()));
+            }
+            if length(&record) > RECORD_MAX_BYTES {
+                return Err(Broken::Processor("output is too long".to_owned()));
+            }
+            self.desk.send(&record)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the step: what is due by time, then one transaction of all of it.
+    fn commit(&mut self) -> Result<(), Broken> {
+        self.commit_at = Instant::now() + self.commit_every;
+        let places: Vec<(Partition, Offset)> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.is_restored())
+            .map(|(partition, held)| (*partition, held.next))
+            .collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        self.steps.processor.tick(self.steps.clock.now(), &mut self.outputs)?;
+        if !self.outputs.records().is_empty() {
+            self.desk.begin()?;
+            self.put_out()?;
+        }
+        if !self.desk.is_open() {
+            return Ok(());
+        }
+        self.desk.commit(&self.member, self.steps.spec.input, &places)?;
+        let taken = std::mem::take(&mut self.taken);
+        self.steps.status.send_modify(|status| status.committed += taken);
+        Ok(())
+    }
+
+    /// Forgets the step and all state: it is restored before anything else is taken.
+    fn abort(&mut self) {
+        let was_open = self.desk.is_open();
+        self.desk.abort();
+        self.changelog.forget();
+        self.outputs.take();
+        self.taken = 0;
+        let mut reading = Vec::new();
+        for (partition, held) in &mut self.held {
+            self.steps.processor.revoked(*partition);
+            if held.phase != Phase::Stopped {
+                *held = Held::unrestored();
+                reading.push(*partition);
+            }
+        }
+        // What is fetched nevertheless is not taken.
+        drop(self.member.hold(&reading));
+        self.care_at = Instant::now() + limits::SETTLE_POLL;
+        if was_open {
+            self.steps.status.send_modify(|status| status.aborted += 1);
+        }
+    }
+
+    /// Commits what it has taken of partitions that go before it lets them go.
+    fn give_up(&mut self, going: &[Partition]) -> Result<(), Broken> {
+        let committed = self.commit();
+        if matches!(committed, Err(Broken::Step)) {
+            self.abort();
+        }
+        self.let_go(going)?;
+        match committed {
+            Ok(()) | Err(Broken::Step) => Ok(()),
+            Err(broken) => Err(broken),
+        }
+    }
+
+    fn let_go(&mut self, going: &[Partition]) -> Result<(), Broken> {
+        for partition in going {
+            if self.held.remove(partition).is_some() {
+                self.steps.processor.revoked(*partition);
+            }
+        }
+        self.care_at = Instant::now();
+        Ok(self.member.let_go(going)?)
+    }
+
+    /// Restores, starts and offers again what is due. What the brokers don't answer for now is
+    /// asked again.
+    fn look_after(&mut self) -> Result<(), Broken> {
+        let now = Instant::now();
+        for held in self.held.values_mut() {
+            if matches!(held.phase, Phase::Waiting { until } if now >= until) {
+                held.phase = Phase::Starting;
+            }
+        }
+        let is_settled = match self.restore().and_then(|is_restored| Ok(self.start()? && is_restored))
+        {
+            Ok(is_settled) => is_settled,
+            Err(Trouble::Unanswered) => false,
+            Err(Trouble::Broken(broken)) => return Err(broken),
+        };
+        let again = if is_settled { limits::MEMBER_IDLE } else { limits::SETTLE_POLL };
+        let due = self.held.values().filter_map(|held| match held.phase {
+            Phase::Waiting { until } => Some(until),
+            Phase::Unrestored | Phase::Starting | Phase::Reading | Phase::Stopped => None,
+        });
+        self.care_at = due.chain([Instant::now() + again]).min().unwrap_or(now);
+        Ok(())
+    }
+
+    /// Restores what is not. False: some must wait.
+    fn restore(&mut self) -> Result<bool, Trouble> {
+        let unrestored = self.of(Phase::Unrestored);
+        if unrestored.is_empty() {
+            return Ok(true);
+        }
+        // It may take long, and others wait behind an open step.
+        self.commit()?;
+        self.desk.make_ready()?;
+        if !self.desk.is_ready() {
+            return Ok(false);
+        }
+        let settled = self.changelog.settled(&self.member, &unrestored)?;
+        for (partition, from) in &settled {
+            let Some(held) = self.held.get_mut(partition) else { continue };
+            match from {
+                Place::Nowhere(reason) => {
+                    tracing::error!(partition = partition.0, reason, "partition is stopped");
+                    held.stop(reason);
+                }
+                Place::At(place) => {
+                    let steps = &mut *self.steps;
+                    let stop = steps.stop.clone();
+                    let is_asked = || *stop.borrow() || stop.has_changed().is_err();
+                    self.changelog.feed(*partition, steps.processor.as_mut(), is_asked)?;
+                    (held.phase, held.next) = (Phase::Starting, *place);
+                }
+            }
+        }
+        Ok(settled.len() == unrestored.len())
+    }
+
+    /// Starts what is to be read. False: some could not be for now.
+    fn start(&mut self) -> Result<bool, Trouble> {
+        let starting = self.of(Phase::Starting);
+        let from = starting.iter().filter_map(|p| Some((*p, self.held.get(p)?.next))).collect();
+        let started = self.member.start(&from);
+        for partition in &started {
+            if let Some(held) = self.held.get_mut(partition) {
+                held.phase = Phase::Reading;
+            }
+        }
+        Ok(started.len() == starting.len())
+    }
+
+    fn of(&self, phase: Phase) -> Vec<Partition> {
+        let is_so = |(_, held): &(&Partition, &Held)| held.phase == phase;
+        self.held.iter().filter(is_so).map(|(partition, _)| *partition).collect()
+    }
+
+    /// Finds what is gone from under the library's hands. False: nothing is, yet it has stopped.
+    fn find_missing(&mut self) -> Result<bool, Broken> {
+        // What was taken of it counts.
+        self.commit()?;
+        let input = self.steps.spec.input;
+        let Ok(kept) = self.steps.lookup.watermarks(input, limits::ASK_WAIT) else {
+            return Ok(false);
+        };
+        let positions = self.member.positions();
+        let mut is_found = false;
+        for (partition, held) in &mut self.held {
+            let at = positions.get(partition).copied().unwrap_or(held.next).max(held.next);
+            let gone = kept.get(partition).filter(|kept| at < kept.low || at > kept.high);
+            if held.phase == Phase::Reading && gone.is_some() {
+                tracing::error!(partition = partition.0, "records are missing");
+                held.stop("records are missing");
+                is_found = true;
+            }
+        }
+        self.care_at = Instant::now();
+        Ok(is_found)
+    }
+
+    /// Tells how it is, if that has changed.
+    fn tell(&self) {
+        let partitions: Vec<Partition> = self.held.keys().copied().collect();
+        let waiting = |(p, held): (&Partition, &Held)| Some((*p, held.waits_for()?));
+        let waiting: Vec<_> = self.held.iter().filter_map(waiting).collect();
+        self.steps.status.send_if_modified(|status| {
+            let is_new = status.partitions != partitions || status.waiting != waiting;
+            (status.partitions, status.waiting) = (partitions, waiting);
+            is_new
+        });
+    }
+}
