@@ -121,21 +121,31 @@ async fn every_stream_mode_that_a_client_asks_for() {
 async fn the_client_sees_the_frames_that_it_would_see_without_the_gateway() {
     let world = world().await;
     for assistant in ["agent", "sub", "boom", "flaky"] {
-        for mode in modes() {
-            for subgraphs in [false, true] {
-                let step = json!({
-                    "do": "stream", "as": "s", "assistant": assistant,
-                    "input": input_of(assistant), "stream_mode": mode,
-                    "stream_subgraphs": subgraphs,
-                });
-                let (direct, through) = both(world, &json!([step])).await;
-                let (direct, through) = (frames(&direct, "s"), frames(&through, "s"));
+        for subgraphs in [false, true] {
+            let step = |mode| {
+                json!({"do": "stream", "assistant": assistant, "input": input_of(assistant),
+                       "stream_mode": mode, "stream_subgraphs": subgraphs})
+            };
+            let steps: Vec<_> = modes().into_iter().map(step).collect();
+            let together = json!([{"do": "together", "as": "all", "steps": steps}]);
+            let (direct, through) = both(world, &together).await;
+            for (index, mode) in modes().iter().enumerate() {
+                let step = format!("all.{index}");
                 let case = format!("{assistant} {mode} subgraphs {subgraphs}");
-                assert!(!direct.is_empty(), "{case}");
-                assert_eq!(direct, through, "{case}");
+                same_frames(&direct, &through, &step, &case);
             }
         }
     }
+}
+
+fn same_frames(direct: &[Value], through: &[Value], step: &str, case: &str) {
+    let failed = |lines: &[Value]| {
+        lines.iter().find(|line| line["step"] == step && line.get("error").is_some()).cloned()
+    };
+    assert_eq!((failed(direct), failed(through)), (None, None), "{case}");
+    let (direct, through) = (frames(direct, step), frames(through, step));
+    assert!(!direct.is_empty(), "{case}");
+    assert_eq!(direct, through, "{case}");
 }
 
 #[tokio::test]
