@@ -42,6 +42,7 @@ struct Bench {
     runtime: tokio::runtime::Runtime,
     clock: ManualClock,
     masker: Masker,
+    reader: EventReader,
     next: i64,
     offset: i64,
     events: Vec<AuditEvent>,
@@ -57,11 +58,14 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let clock = ManualClock::at(Micros(1_000_000_000));
         let masker = masker(&keys, &runtime, &clock);
+        let mut reader = EventReader::default();
+        reader.know(EVENT_SCHEMA, AUDIT_EVENT_SCHEMA).unwrap();
         Self {
             place,
             runtime,
             clock,
             masker,
+            reader,
             next: 0,
             offset: 0,
             events: Vec::new(),
@@ -139,14 +143,12 @@ impl Bench {
     }
 
     fn collect(&mut self, mut outputs: Outputs) {
-        let mut reader = EventReader::default();
-        reader.know(EVENT_SCHEMA, AUDIT_EVENT_SCHEMA).unwrap();
         for record in outputs.take() {
             assert_eq!(record.partition, PARTITION);
             let value = record.value.clone();
             match record.topic {
                 Topic::Events => {
-                    let event = reader.read(&value.unwrap()).unwrap();
+                    let event = self.reader.read(&value.unwrap()).unwrap();
                     assert_eq!(record.key, event.session_id.to_string());
                     self.events.push(event);
                 }
