@@ -71,6 +71,10 @@ pub fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn up(arguments: &UpArguments) -> anyhow::Result<()> {
+    if let Some(langgraph) = &arguments.langgraph {
+        // Wrong input is told before anything starts.
+        stages::gateway_config(langgraph, arguments.listen)?;
+    }
     let context = Context::system();
     stop_on_panic(&context.stop);
     context.stop.on_signals()?;

@@ -1,5 +1,6 @@
 //! The stages of `trailgate up`, on one backbone and one context.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -59,13 +60,14 @@ pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<
         behind.ask();
         ended
     };
-    let ended = tokio::try_join!(
+    // All of them are awaited, also when one fails: a stage that is dropped does not end in order.
+    let (masker, archiver, query, gateway) = tokio::join!(
         stopping(&whole, "masker", masker),
         stopping(&whole, "archiver", archiver),
         stopping(&whole, "query", query),
         stopping(&whole, "ingest-proxy", gateway),
     );
-    ended.map(|_| ())
+    gateway.and(masker).and(archiver).and(query)
 }
 
 /// The stage's end; if it fails, all are asked to stop.
@@ -104,15 +106,20 @@ async fn gateway(up: &Up, authenticator: Arc<Authenticator>) -> anyhow::Result<(
         keys: ProxyKeys::new(session, token.bytes(), digest.bytes()),
         context,
     };
-    let config: ProxyConfig = serde_json::from_value(json!({"connections": {"langgraph": {
-        "kind": "langgraph",
-        "listen": up.ports.proxy,
-        "upstream": langgraph,
-        "allow_groups": [GROUP],
-    }}}))
-    .context("--langgraph")?;
-    Proxy::bind(config, deps).await?.run().await;
+    Proxy::bind(gateway_config(langgraph, up.ports.proxy)?, deps).await?.run().await;
     writer.finish().await.context("last heartbeat")
+}
+
+/// The gateway before one LangGraph server.
+pub(crate) fn gateway_config(langgraph: &str, listen: SocketAddr) -> anyhow::Result<ProxyConfig> {
+    let connection = json!({
+        "kind": "langgraph", "listen": listen, "upstream": langgraph, "allow_groups": [GROUP],
+    });
+    let config: ProxyConfig =
+        serde_json::from_value(json!({"connections": {"langgraph": connection}}))
+            .context("--langgraph")?;
+    config.check()?;
+    Ok(config)
 }
 
 /// Whom the gateway trusts: the development issuer alone.
