@@ -44,6 +44,13 @@ pub struct NewRecord {
     pub value: Option<Bytes>,
 }
 
+impl NewRecord {
+    /// Its length as every backbone bounds it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -223,18 +223,20 @@ impl Consumer {
 
     async fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Start { time, from } => {
-                for (partition, offset) in from {
-                    let held = self.held.get_mut(&partition);
-                    if let Some(held) = held.filter(|held| held.phase == Phase::Asked { time }) {
-                        held.start(offset);
-                    }
-                }
-            }
+            Answer::Start { time, from } => self.start(time, from),
             Answer::Drained(partitions) => self.let_go(&partitions).await,
             Answer::Late(partitions) => {
                 self.let_go(&partitions).await;
                 self.outbox.tell(Message::Lost(partitions));
+            }
+        }
+    }
+
+    fn start(&mut self, time: u64, from: Vec<(Partition, Offset)>) {
+        for (partition, offset) in from {
+            let held = self.held.get_mut(&partition);
+            if let Some(held) = held.filter(|held| held.phase == Phase::Asked { time }) {
+                held.start(offset);
             }
         }
     }

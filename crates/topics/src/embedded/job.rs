@@ -115,9 +115,3 @@ impl Job {
         }
     }
 }
-
-impl NewRecord {
-    pub(super) fn bytes(&self) -> usize {
-        self.key.len() + self.value.as_ref().map_or(0, bytes::Bytes::len)
-    }
-}

@@ -7,7 +7,7 @@
 
 mod append;
 mod group;
-mod processor;
+pub mod processor;
 mod registry;
 mod tail;
 

@@ -44,8 +44,11 @@ struct Model {
     /// Where each partition of events begins, and all that was ever appended.
     events: [(usize, Vec<Vec<u8>>); 2],
     /// The last of each key in the changelog, with its place; and the next place.
-    state: [(BTreeMap<u8, (i64, Vec<u8>)>, i64); 2],
+    state: [(BTreeMap<u8, Kept>, i64); 2],
 }
+
+/// A place, and the value that lies there.
+type Kept = (i64, Vec<u8>);
 
 async fn act_on(log: &EmbeddedLog, model: &mut Model, number: usize, act: &Act) {
     match *act {
