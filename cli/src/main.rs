@@ -3,6 +3,7 @@
 mod dev_issuer;
 mod files;
 mod keys;
+mod sql;
 mod token;
 mod up;
 
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Run all stages in one process, with everything in one folder.
     Up(up::UpArguments),
+    /// Ask the trail in SQL.
+    Sql(sql::SqlArguments),
     /// Make or rotate the keys of a deployment.
     Keys(keys::KeysArguments),
     /// Print a token of the development issuer of a `trailgate up` folder.
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Up(arguments) => up::run(&arguments),
+        Command::Sql(arguments) => sql::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Token(arguments) => token::run(&arguments).map(|()| ExitCode::SUCCESS),
     };

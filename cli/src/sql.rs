@@ -1,0 +1,178 @@
+//! `trailgate sql`: asks the query stage and prints a table.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use arrow::ipc::reader::StreamReader;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+
+use crate::token::DevFile;
+
+/// The arguments of `trailgate sql`.
+#[derive(Args)]
+pub struct SqlArguments {
+    /// The statement.
+    statement: String,
+    /// The folder of a `trailgate up`, which tells address and token.
+    #[arg(long, default_value = "trailgate-data")]
+    data: PathBuf,
+    /// The query stage's address, in place of the folder's.
+    #[arg(long, requires = "token_file")]
+    url: Option<String>,
+    /// A file with a bearer token, in place of the folder's.
+    #[arg(long)]
+    token_file: Option<PathBuf>,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Print::Table)]
+    format: Print,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Print {
+    /// For a person.
+    Table,
+    /// A JSON object a row; the last one says until when the answer is complete.
+    Json,
+    /// CSV.
+    Csv,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If the query stage can't be reached or refuses the statement: then with what it says.
+pub fn run(arguments: &SqlArguments) -> anyhow::Result<()> {
+    trailgate_service::install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(arguments))
+}
+
+async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
+    let (url, token) = place(arguments)?;
+    let accept = match arguments.format {
+        Print::Table => "application/vnd.apache.arrow.stream",
+        Print::Json => "application/x-ndjson",
+        Print::Csv => "text/csv",
+    };
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let asked = client
+        .post(format!("{}/v1/sql", url.trim_end_matches('/')))
+        .bearer_auth(token.trim())
+        .header("accept", accept)
+        .header("content-type", "application/sql")
+        .body(arguments.statement.clone());
+    let answer = asked.send().await.map_err(reqwest::Error::without_url);
+    let answer = answer.with_context(|| format!("{url} can't be reached"))?;
+    if !answer.status().is_success() {
+        let status = answer.status();
+        let told = answer.text().await.unwrap_or_default();
+        bail!("{}", refusal(status.as_u16(), &told));
+    }
+    let said = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let (until, tail) = (said("trailgate-complete-until"), said("trailgate-tail"));
+    let body = answer.bytes().await.context("the answer broke off: it is not whole")?;
+    match arguments.format {
+        Print::Table => print_table(&body, until.as_deref(), tail.as_deref()),
+        Print::Json | Print::Csv => Ok(std::io::stdout().write_all(&body)?),
+    }
+}
+
+fn place(arguments: &SqlArguments) -> anyhow::Result<(String, String)> {
+    let token = arguments.token_file.as_ref().map(|file| {
+        std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))
+    });
+    match (&arguments.url, token.transpose()?) {
+        (Some(url), Some(token)) => Ok((url.clone(), token)),
+        (_, token) => {
+            let dev = DevFile::read(&arguments.data)?;
+            Ok((dev.query_url, token.unwrap_or(dev.token)))
+        }
+    }
+}
+
+/// What the query stage says of a refusal, in one line.
+fn refusal(status: u16, told: &str) -> String {
+    let problem: serde_json::Value = serde_json::from_str(told).unwrap_or_default();
+    let text = |name: &str| problem[name].as_str().map(str::to_owned);
+    let place = problem["line"].as_u64().zip(problem["column"].as_u64());
+    let place = place.map(|(line, column)| format!("line {line}, column {column}"));
+    let parts = [text("title"), place, text("detail"), text("missing")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { format!("query answered {status}") } else { parts.join(": ") }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command answers")]
+fn print_table(body: &[u8], until: Option<&str>, tail: Option<&str>) -> anyhow::Result<()> {
+    let reader = StreamReader::try_new(body, None).context("the answer is no Arrow stream")?;
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(arrangement());
+    table.set_header(reader.schema().fields().iter().map(|field| field.name().clone()));
+    let mut rows = 0;
+    for batch in reader {
+        let batch = batch.context("the answer broke off: it is not whole")?;
+        rows += batch.num_rows();
+        add_rows(&mut table, &batch)?;
+    }
+    println!("{table}");
+    let ones = if rows == 1 { "row" } else { "rows" };
+    let until = until.unwrap_or("an unknown moment");
+    let tail = tail.filter(|tail| *tail != "following");
+    let tail = tail.map_or_else(String::new, |tail| format!("; the tail is {tail}"));
+    println!("{rows} {ones}, complete until {until}{tail}");
+    Ok(())
+}
+
+fn add_rows(table: &mut Table, batch: &RecordBatch) -> anyhow::Result<()> {
+    let options = FormatOptions::default().with_null("");
+    let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
+    let columns: Vec<ArrayFormatter<'_>> = columns.collect::<Result<_, _>>()?;
+    for row in 0..batch.num_rows() {
+        table.add_row(columns.iter().map(|column| printable(&column.value(row).to_string())));
+    }
+    Ok(())
+}
+
+/// What a terminal would act on is made visible: recorded text is anybody's text.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    let cut: String = text.chars().take(CELL_MAX_CHARS).map(shown).collect();
+    if text.chars().nth(CELL_MAX_CHARS).is_some() { cut + "…" } else { cut }
+}
+
+/// As wide as the terminal, and as wide as it likes in a file.
+fn arrangement() -> ContentArrangement {
+    if std::io::stdout().is_terminal() {
+        ContentArrangement::Dynamic
+    } else {
+        ContentArrangement::Disabled
+    }
+}
+
+/// Longer than the query stage lets a statement run.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// A cell longer than this is for another format.
+const CELL_MAX_CHARS: usize = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_can_not_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
+        assert_eq!(printable(&"x".repeat(500)).chars().count(), CELL_MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn a_refusal_is_one_line_with_its_place() {
+        let told = r#"{"title":"The statement can't be planned","line":1,"column":8,"detail":"x"}"#;
+        assert_eq!(refusal(400, told), "The statement can't be planned: line 1, column 8: x");
+        assert_eq!(refusal(502, "<html>"), "query answered 502");
+    }
+}
