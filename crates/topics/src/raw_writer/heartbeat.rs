@@ -60,17 +60,21 @@ impl Heartbeat {
     }
 
     /// What is told of `numbers` now, in parts.
-    fn parts(numbers: &Numbers, is_last: bool) -> Vec<Self> {
+    pub(super) fn parts(numbers: &Numbers, is_last: bool) -> Vec<Self> {
         let streams: Vec<_> = numbers.streams().iter().map(|(id, count)| (*id, *count)).collect();
         let abandoned: Vec<_> = numbers.abandoned().iter().map(|(f, l)| (*f, *l)).collect();
         let settled_below = numbers.settled_below();
         let mut streams = streams.chunks(limits::HEARTBEAT_ENTRIES);
-        let mut abandoned = abandoned.chunks(limits::HEARTBEAT_ENTRIES);
+        let mut abandoned = abandoned.chunks(limits::HEARTBEAT_ENTRIES).peekable();
         let parts = streams.len().max(abandoned.len()).max(1);
         let part = |part| Self {
             streams: streams.next().unwrap_or_default().iter().copied().collect(),
             abandoned: abandoned.next().unwrap_or_default().to_vec(),
-            settled_below,
+            // Not beyond what a later part tells of, so that each part is true by itself.
+            settled_below: match abandoned.peek().and_then(|later| later.first()) {
+                Some((first, _)) => settled_below.min(*first),
+                None => settled_below,
+            },
             part,
             parts,
             is_last: is_last && part + 1 == parts,

@@ -286,6 +286,19 @@ async fn many_open_streams_are_told_in_parts_and_are_bounded() {
 }
 
 #[test]
+fn no_part_of_a_heartbeat_calls_settled_what_a_later_part_tells_of() {
+    let mut numbers = Numbers::default();
+    for number in 0..5_000 {
+        numbers.used(&event(0, 1, number, None));
+        numbers.settled(number, number % 2 == 0);
+    }
+    let parts = Heartbeat::parts(&numbers, true);
+    let said: Vec<_> =
+        parts.iter().map(|part| (part.abandoned.len(), part.settled_below, part.is_last)).collect();
+    assert_eq!(said, [(1_000, 2_001, false), (1_000, 4_001, false), (500, 5_000, true)]);
+}
+
+#[test]
 fn a_heartbeat_s_session_maps_to_its_partition() {
     for partition in (0..64).map(Partition) {
         let session = Heartbeat::session(RandomIds.producer(), partition);
