@@ -87,10 +87,16 @@ pub(crate) fn to_client(headers: &mut HeaderMap, upgrade: bool) {
     }
 }
 
-/// The protocol that a request asks to change to.
+/// The protocol that a request asks to change to. Another HTTP is none: inside a tunnel its requests
+/// would pass without anybody asking whether they may.
 pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asks = has_word(headers, CONNECTION, b"upgrade");
-    if asks { headers.get(UPGRADE).cloned() } else { None }
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let protocol = protocols.next().filter(|_| has_word(headers, CONNECTION, b"upgrade"))?;
+    let is_http = protocol.as_bytes().split(|b| *b == b',').any(|name| {
+        let name = name.trim_ascii().to_ascii_lowercase();
+        [&b"h2"[..], b"h3", b"http", b"tls"].iter().any(|prefix| name.starts_with(prefix))
+    });
+    (!is_http && protocols.next().is_none()).then(|| protocol.clone())
 }
 
 /// Whether a header that is a list has a word.
@@ -212,5 +218,11 @@ mod tests {
         assert!(asked_upgrade(&headers(&[("upgrade", "websocket")])).is_none());
         let asks = headers(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         assert_eq!(asked_upgrade(&asks).unwrap(), "websocket");
+        for http in ["h2c", "websocket, H2C", "HTTP/2.0", "TLS/1.2"] {
+            let asks = headers(&[("connection", "upgrade, http2-settings"), ("upgrade", http)]);
+            assert!(asked_upgrade(&asks).is_none(), "{http}");
+        }
+        let two = headers(&[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")]);
+        assert!(asked_upgrade(&two).is_none());
     }
 }

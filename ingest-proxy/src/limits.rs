@@ -17,8 +17,9 @@ pub const PIECES_IN_FLIGHT_MAX: usize = 4;
 /// How long the record of a request's head waits for its body to begin, so that the two share it.
 pub const FIRST_REQUEST_PIECE_WAIT: Duration = Duration::from_millis(50);
 
-/// How long the record of an answer's head waits for a short body of known length to be whole.
-pub const FIRST_RESPONSE_PIECE_WAIT: Duration = Duration::from_millis(20);
+/// How long the record of an answer's head waits for its body to begin, and for a short body of
+/// known length to be whole.
+pub const FIRST_RESPONSE_PIECE_WAIT: Duration = Duration::from_millis(5);
 
 /// How much of one body is recorded unless the connection says otherwise.
 pub const RECORD_DEFAULT_BYTES: u64 = 16 * 1024 * 1024;
@@ -52,8 +53,9 @@ pub const NODE_PAYLOAD_MAX_BYTES: usize = 64 * 1024;
 pub const CONNECTIONS_DEFAULT: usize = 1024;
 
 /// Exchanges under way in the process unless the configuration says otherwise. With what one
-/// exchange may hold, the most that all of them can: 320 MiB, when every one of them waits.
-pub const EXCHANGES_DEFAULT: usize = 512;
+/// exchange may hold, the most that all of them can: 640 MiB, when every one of them waits in both
+/// directions for the backbone.
+pub const EXCHANGES_DEFAULT: usize = 1024;
 
 /// Streams of one HTTP/2 connection.
 pub const H2_STREAMS_MAX: u32 = 128;
@@ -71,8 +73,9 @@ pub const IDLE_WAIT: Duration = Duration::from_secs(75);
 /// otherwise: longer than a slow model takes.
 pub const STALL_DEFAULT_S: u64 = 900;
 
-/// How long a connection that was asked to end may take to.
-pub const CONNECTION_DRAIN_WAIT: Duration = Duration::from_secs(20);
+/// How long a connection that was asked to end may take to. With what comes behind it, below what a
+/// stage has to drain.
+pub const CONNECTION_DRAIN_WAIT: Duration = Duration::from_secs(15);
 
 /// How long the connection to an upstream may take to open.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);

@@ -9,6 +9,11 @@
 //! A body ends cleanly only when everything of it is recorded. When a record fails the body ends
 //! with an error: the connection is cut, and nothing that is unrecorded has passed.
 
+mod record;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,13 +26,12 @@ use futures::future::poll_fn;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
-use trailgate_schemas::{AuditEvent, Kind, Outcome, PayloadState};
+use trailgate_schemas::AuditEvent;
 
-use crate::credentials::recorded_headers;
 use crate::journal::{Journal, Pending};
-use crate::limits::{PIECE_MAX_BYTES, PIECES_IN_FLIGHT_MAX, RECORDED_HEADERS_MAX_BYTES};
+use crate::limits::{PIECE_MAX_BYTES, PIECES_IN_FLIGHT_MAX};
 use crate::media::Media;
-use crate::piece::{Cutter, Piece, PieceText};
+use crate::piece::{Cutter, Piece};
 use crate::recorder::Recording;
 
 /// Why a body ended without its end.
@@ -444,88 +448,10 @@ impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
         true
     }
 
-    fn closing_event(&self, status: u16) -> AuditEvent {
-        let broken = self.ending == Some(Ending::Broken);
-        let (outcome, reason) = match (broken, status) {
-            (true, _) => (Outcome::Unknown, Some("upstream_broke_off")),
-            (false, 400..) => (Outcome::Failed, Some("upstream_refused")),
-            (false, _) => (Outcome::Succeeded, None),
-        };
-        let mut event = self.journal.allowed(self.kind(), outcome);
-        event.status = Some(i32::from(status));
-        event.reason = reason.map(str::to_owned);
-        if let Some(trailers) = &self.trailers {
-            let keys = &self.journal.gateway().keys;
-            let (json, cut) = recorded_headers(trailers, keys, RECORDED_HEADERS_MAX_BYTES);
-            event.headers = Some(json);
-            event.truncated |= cut;
-        }
-        event
-    }
-
     fn push_piece(&mut self, pending: Pending, release: Vec<Bytes>, is_last: bool) {
         self.pieces_waiting += 1;
         let Pending { recording, since, .. } = pending;
         self.waiting.push_back(Waiting { recording, since, release, is_piece: true, is_last });
-    }
-
-    fn add_head(&mut self, event: &mut AuditEvent) {
-        let Some(head) = self.head.take() else { return };
-        event.status = head.status.or(event.status);
-        event.path = head.path;
-        event.headers = head.headers.or(event.headers.take());
-        event.truncated |= head.truncated;
-    }
-
-    fn add_piece(&self, event: &mut AuditEvent, piece: Option<Piece>) -> Vec<Bytes> {
-        let Some(piece) = piece else { return Vec::new() };
-        let (text, encoded) = match piece.text {
-            PieceText::Plain(text) => (text, false),
-            PieceText::Base64(text) => (text, true),
-        };
-        event.payload_state = PayloadState::Recorded;
-        event.payload = Some(text);
-        event.payload_type = self.media.recorded(encoded);
-        event.payload_bytes = i64::try_from(piece.length).ok();
-        event.body_offset = i64::try_from(piece.offset).ok();
-        event.frames = piece.frames;
-        self.journal.gateway().metrics.piece(self.side, piece.length);
-        piece.bytes
-    }
-
-    fn add_totals(&self, event: &mut AuditEvent) {
-        if self.skipped && event.payload.is_none() {
-            event.payload_state = PayloadState::BeyondCap;
-        }
-        // A request's last piece keeps its own length; that of the whole is its end.
-        if self.skipped || self.side != Side::Request {
-            event.payload_bytes = i64::try_from(self.total).ok();
-        }
-        if self.total > 0 {
-            event.payload_digest = Some(hex::encode(self.digest.clone().sign().as_ref()));
-        }
-    }
-
-    fn room(&self) -> usize {
-        let head = self.head.as_ref().map_or(0, |head| {
-            let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-            length(&head.headers) + length(&head.path)
-        });
-        PIECE_MAX_BYTES.saturating_sub(head).max(1024)
-    }
-
-    const fn kind(&self) -> Kind {
-        match self.side {
-            Side::Request => Kind::Request,
-            Side::Response(_) => Kind::Response,
-        }
-    }
-
-    const fn flowing_outcome(&self) -> Outcome {
-        match self.side {
-            Side::Request => Outcome::Allowed,
-            Side::Response(_) => Outcome::Started,
-        }
     }
 
     fn cut(&mut self, cut: Cut) {
@@ -547,13 +473,7 @@ impl<B> Relay<B> {
         self.released.clear();
         self.beyond = None;
         if let Side::Response(status) = self.side {
-            let mut event = self.journal.allowed(Kind::Response, Outcome::Unknown);
-            event.status = Some(i32::from(status));
-            event.reason = Some(reason.to_owned());
-            event.payload_bytes = i64::try_from(self.total).ok();
-            if self.total > 0 {
-                event.payload_digest = Some(hex::encode(self.digest.clone().sign().as_ref()));
-            }
+            let event = self.abandoned_event(status, reason);
             self.journal.close_behind(event);
         }
     }
@@ -571,6 +491,10 @@ const fn cut_reason(cut: Cut) -> &'static str {
 impl<B> Drop for Relay<B> {
     fn drop(&mut self) {
         if matches!(self.phase, Phase::Flowing | Phase::Closing) {
+            if self.journal.gateway().stop.is_asked() {
+                self.abandon("gateway_stopped");
+                return;
+            }
             let parts = (self.source.take(), self.filter.take(), self.outlives.take());
             if let (Some(source), Some(filter), Some(outlives)) = parts {
                 outlives(source, filter, Arc::clone(&self.journal));

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::door::Door;
-use crate::exchange::{Arrival, serve};
+use crate::exchange::{Arrival, CallerAt, Refused, serve};
 use crate::limits::{
     CONNECTION_DRAIN_WAIT, H2_STREAMS_MAX, HANDSHAKE_WAIT, HEAD_BUFFER_BYTES, HEAD_WAIT,
     HEADERS_MAX, IDLE_WAIT,
@@ -69,7 +69,7 @@ impl Listener {
         }
         drop(self.socket);
         open.close();
-        if timeout(CONNECTION_DRAIN_WAIT, open.wait()).await.is_err() {
+        if timeout(CONNECTION_DRAIN_WAIT + LAST_CALL, open.wait()).await.is_err() {
             tracing::warn!(left = open.len(), "connections did not end in time");
         }
     }
@@ -112,8 +112,15 @@ async fn drive(
     loop {
         let due = last_call.unwrap_or_else(|| silent_at(&pulse, door.gateway.stall));
         tokio::select! {
-            // Whatever ended it is told by the exchanges that it had.
-            _ = poll_fn(|cx| connection.as_mut().poll(cx)) => return,
+            // What else ended it is told by the exchanges that it had.
+            ended = poll_fn(|cx| connection.as_mut().poll(cx)) => {
+                if ended.is_err_and(|error| is_unreadable(error.as_ref())) {
+                    let id = door.gateway.ids.stream();
+                    let caller = CallerAt { door: Arc::clone(door), peer, id };
+                    door.gateway.spawn(Refused::unreadable(caller).tell());
+                }
+                return;
+            }
             () = stop.asked(), if last_call.is_none() => {
                 connection.as_mut().graceful_shutdown();
                 last_call = Some(Instant::now() + CONNECTION_DRAIN_WAIT);
@@ -134,6 +141,10 @@ async fn drive(
             }
         }
     }
+}
+
+fn is_unreadable(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
 /// When a connection on which nothing moves has been silent for too long.

@@ -84,6 +84,11 @@ impl Upstream {
         })
     }
 
+    /// Whether only a part of the upstream stands behind the connection.
+    pub(crate) fn has_base(&self) -> bool {
+        !self.address.base_path.is_empty()
+    }
+
     /// The address of `target` (path and query) at this upstream.
     pub(crate) fn uri(&self, target: Option<&PathAndQuery>) -> Result<Uri, http::Error> {
         let target = target.map_or("/", PathAndQuery::as_str);

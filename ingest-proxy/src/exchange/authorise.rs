@@ -63,21 +63,25 @@ impl Arrived {
 impl Verified {
     pub(super) fn classify(self) -> Result<Named, Stopped> {
         let Self { arrived, identity } = self;
-        let asked = match (arrived.caller.door.kind, &arrived.upgrade) {
-            (ConnectionKind::Http, None) => Asked::Http,
-            (ConnectionKind::Http, Some(_)) => Asked::Upgrade,
-            (ConnectionKind::Langgraph, _) => {
-                let (method, path) = (&arrived.head.method, arrived.head.uri.path());
-                match Operation::classify(method, path, &arrived.caller.door.mount_prefix) {
-                    Ok(operation) => Asked::Langgraph(operation),
-                    Err(error) => {
-                        let title = "The path could mean two things";
-                        let problem = Problem::new(error.code(), StatusCode::BAD_REQUEST, title);
-                        let Arrived { caller, head, .. } = arrived;
-                        let who = (Who::Caller(identity), Kind::Denied);
-                        return Err(Refused::new(caller, &head, "http.request", who, problem).into());
-                    }
-                }
+        let (method, path) = (&arrived.head.method, arrived.head.uri.path());
+        let door = &arrived.caller.door;
+        let operation = Operation::classify(method, path, &door.mount_prefix);
+        let asked = match (door.kind, &arrived.upgrade, operation) {
+            (ConnectionKind::Langgraph, _, Ok(operation)) => Ok(Asked::Langgraph(operation)),
+            (ConnectionKind::Langgraph, _, Err(error)) => Err(error),
+            // A path that leads out of the base would leave what the connection stands for.
+            (ConnectionKind::Http, _, Err(error)) if door.upstream.has_base() => Err(error),
+            (ConnectionKind::Http, None, _) => Ok(Asked::Http),
+            (ConnectionKind::Http, Some(_), _) => Ok(Asked::Upgrade),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                let title = "The path could mean two things";
+                let problem = Problem::new(error.code(), StatusCode::BAD_REQUEST, title);
+                let Arrived { caller, head, .. } = arrived;
+                let who = (Who::Caller(identity), Kind::Denied);
+                return Err(Refused::new(caller, &head, "http.request", who, problem).into());
             }
         };
         Ok(Named { arrived, identity, asked })

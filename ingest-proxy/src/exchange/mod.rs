@@ -20,8 +20,9 @@ use trailgate_schemas::{Kind, Outcome};
 use crate::journal::Journal;
 use crate::payload::Payload;
 
-pub(crate) use accept::Arrival;
+pub(crate) use accept::{Arrival, CallerAt};
 pub(crate) use record::Admitted;
+pub(crate) use refuse::Refused;
 use refuse::Stopped;
 
 /// Serves one request.
@@ -66,7 +67,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.armed && !self.journal.is_closed() {
             let mut event = self.journal.allowed(Kind::Request, Outcome::Unknown);
-            event.reason = Some("client_gone".to_owned());
+            let stopped = self.journal.gateway().stop.is_asked();
+            let reason = if stopped { "gateway_stopped" } else { "client_gone" };
+            event.reason = Some(reason.to_owned());
             self.journal.close_behind(event);
         }
     }

@@ -33,8 +33,8 @@ pub(crate) struct Refused {
     kind: Kind,
     problem: Problem,
     operation: &'static str,
-    method: String,
-    path: String,
+    method: Option<String>,
+    path: Option<String>,
     resource_path: String,
 }
 
@@ -66,11 +66,34 @@ impl Refused {
             kind,
             problem,
             operation,
-            method: head.method.as_str().to_owned(),
-            path,
+            method: Some(head.method.as_str().to_owned()),
+            path: Some(path),
             resource_path: head.uri.path().to_owned(),
             caller,
         }
+    }
+
+    /// What could not be read as a request; it was answered by whoever tried.
+    pub(crate) fn unreadable(caller: CallerAt) -> Self {
+        let status = StatusCode::BAD_REQUEST;
+        Self {
+            who: Who::Unverified,
+            kind: Kind::Denied,
+            problem: Problem::new("not_http", status, "The request can't be read"),
+            operation: "http.request",
+            method: None,
+            path: None,
+            resource_path: String::new(),
+            caller,
+        }
+    }
+
+    /// Tells of a refusal that is answered already.
+    pub(crate) async fn tell(self) {
+        let gateway = &self.caller.door.gateway;
+        gateway.metrics.refused(self.problem.code());
+        // There is nobody to be told that it could not be recorded.
+        let _ = record_refusal(gateway, self.caller.peer.ip(), self.event()).await;
     }
 
     /// A stream of one record.
@@ -107,8 +130,8 @@ impl Refused {
         event.stream_count = Some(1);
         event.request_id = Some(self.caller.id.to_string());
         event.operation = Some(self.operation.to_owned());
-        event.method = Some(self.method.clone());
-        event.path = Some(self.path.clone());
+        event.method.clone_from(&self.method);
+        event.path.clone_from(&self.path);
         event.status = Some(i32::from(self.problem.status().as_u16()));
         event.reason = Some(self.problem.code().to_owned());
         event.decision = Some(Decision::Deny);

@@ -130,6 +130,46 @@ async fn what_is_no_request_for_here_is_refused_and_told() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_read_as_a_request_is_told() {
+    let rig = Rig::start().await;
+    let answer = rig.raw(b"GET /a b c HTTP/1.1\r\nhost hunter2\r\n\r\n").await;
+    assert!(answer.starts_with(b"HTTP/1.1 400"));
+    until("the record", async || {
+        let told = rig.tape.of(Kind::Denied).pop()?;
+        assert_eq!(told.reason.as_deref(), Some("not_http"));
+        Some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_http_can_not_be_tunnelled_past_the_gateway() {
+    let rig = Rig::start().await;
+    let asked = format!(
+        "GET /echo HTTP/1.1\r\n{AS_ALICE}connection: upgrade, http2-settings\r\nupgrade: h2c\r\n\
+         http2-settings: AAMAAABkAAQAAP__\r\n\r\nGET /echo HTTP/1.1\r\n{AS_ALICE}\
+         connection: close\r\n\r\n"
+    );
+    let answer = String::from_utf8(rig.raw(asked.as_bytes()).await).unwrap();
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    assert!(rig.upstream.seen().iter().all(|seen| !seen.headers.contains_key("upgrade")));
+}
+
+#[tokio::test]
+async fn a_path_can_not_lead_out_of_the_upstreams_base() {
+    let upstream = trailgate_testkit::Upstream::start().await;
+    let text = connection("http", &format!("{}/status", upstream.url()), "");
+    let (_, context, address, running) = gateway(&text).await;
+    assert_eq!(get(address, "/200").await.0, 200);
+    for path in ["/../echo", "/%2e%2e/echo", "//echo"] {
+        assert_eq!(get(address, path).await.0, 400, "{path}");
+    }
+    assert_eq!(upstream.requests(), 1);
+    context.stop.ask();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn two_lengths_or_a_length_beside_chunks_are_never_passed_on() {
     let rig = Rig::start().await;
     let cases = [
