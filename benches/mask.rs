@@ -31,7 +31,8 @@ fn agent_corpus() -> anyhow::Result<Vec<(Shape, String)>> {
     let mut bodies = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let shape = if path.to_string_lossy().contains("sse") { Shape::Sse } else { Shape::Unknown };
+        let shape =
+            if path.to_string_lossy().contains("sse") { Shape::Sse } else { Shape::Unknown };
         bodies.push((shape, std::fs::read_to_string(path)?));
     }
     anyhow::ensure!(!bodies.is_empty(), "no corpus in {folder}");

@@ -27,8 +27,7 @@ async fn main() -> anyhow::Result<()> {
     KeysFolder::new(&keys).create_missing()?;
     let config = gateway(folder.path(), &oidc, (port, admin), upstream_port);
     let recipe = Recipe::of("trailgate-ingest-proxy").config(&config);
-    let mut gateway =
-        recipe.ready_at(&format!("http://127.0.0.1:{admin}/readyz")).start().await;
+    let mut gateway = recipe.ready_at(&format!("http://127.0.0.1:{admin}/readyz")).start().await;
 
     let direct = load(upstream_port, &token, "direct", None)?;
     let through_nginx = load(nginx_port, &token, "nginx", Some(workers_of(peer.pid())))?;
@@ -98,7 +97,9 @@ fn waits(said: &str) -> Option<Waits> {
 
 fn micros(text: &str) -> Option<f64> {
     let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6)];
-    units.iter().find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
+    units
+        .iter()
+        .find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
 }
 
 fn number_before(said: &str, words: &str) -> Option<f64> {
@@ -114,7 +115,8 @@ async fn acknowledgements(figures: &Figures, admin: u16) -> anyhow::Result<()> {
         .filter_map(|line| {
             let (_, rest) = line.split_once("le=\"")?;
             let (bound, rest) = rest.split_once('"')?;
-            let count = rest.split_whitespace().nth(1).or_else(|| rest.split_whitespace().last())?;
+            let count =
+                rest.split_whitespace().nth(1).or_else(|| rest.split_whitespace().last())?;
             Some((bound.parse().unwrap_or(f64::INFINITY), count.parse().ok()?))
         })
         .collect();

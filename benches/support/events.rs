@@ -13,7 +13,8 @@ use uuid::Uuid;
 #[must_use]
 #[expect(clippy::expect_used, reason = "its texts are not empty")]
 pub fn event(n: u64, payload_bytes: usize) -> AuditEvent {
-    let id = |kind: u128| Uuid::from_u128((u128::from(scatter(n)) << 64) | (kind << 56) | u128::from(n));
+    let id =
+        |kind: u128| Uuid::from_u128((u128::from(scatter(n)) << 64) | (kind << 56) | u128::from(n));
     let required = Required {
         actor: Actor::new(format!("user-{}", n % 97)).expect("not empty"),
         kind: Kind::NodeFinished,
@@ -49,7 +50,8 @@ pub fn seeded_text(seed: u64, bytes: usize) -> String {
     let mut state = scatter(seed) | 1;
     let mut text = String::with_capacity(bytes + 16);
     while text.len() < bytes {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         text.push_str(WORDS[(state >> 33) as usize % WORDS.len()]);
         text.push(' ');
     }

@@ -59,7 +59,8 @@ impl DevIssuer {
             );
         }
         let key = open_key(&folder.join("dev-issuer.p8"))?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.public_key().as_ref());
+        let digest =
+            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.public_key().as_ref());
         let key_id = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..9]);
         Ok(Self { key, key_id, issuer: format!("http://{address}") })
     }

@@ -84,9 +84,10 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
 }
 
 fn place(arguments: &SqlArguments) -> anyhow::Result<(String, String)> {
-    let token = arguments.token_file.as_ref().map(|file| {
-        std::fs::read_to_string(file).with_context(|| format!("{}", file.display()))
-    });
+    let token = arguments
+        .token_file
+        .as_ref()
+        .map(|file| std::fs::read_to_string(file).with_context(|| format!("{}", file.display())));
     match (&arguments.url, token.transpose()?) {
         (Some(url), Some(token)) => Ok((url.clone(), token)),
         (_, token) => {
@@ -111,7 +112,7 @@ fn refusal(status: u16, told: &str) -> String {
 fn print_table(body: &[u8], until: Option<&str>, tail: Option<&str>) -> anyhow::Result<()> {
     let reader = StreamReader::try_new(body, None).context("the answer is no Arrow stream")?;
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(arrangement());
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(arrangement());
     table.set_header(reader.schema().fields().iter().map(|field| field.name().clone()));
     let mut rows = 0;
     for batch in reader {

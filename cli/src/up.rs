@@ -98,7 +98,8 @@ async fn serve(mut up: Up, issuer: Arc<DevIssuer>) -> anyhow::Result<()> {
         issuer.serve(listener, up.context.stop.child());
     }
     let dev = dev_file(&up, &issuer)?;
-    let (health, stop, data) = (up.context.health.clone(), up.context.stop.clone(), up.data.clone());
+    let (health, stop, data) =
+        (up.context.health.clone(), up.context.stop.clone(), up.data.clone());
     let langgraph = up.langgraph.clone();
     let mut running = Box::pin(stages::run(up, identity));
     let ready = async {

@@ -11,13 +11,9 @@ pub struct SchemaVersion {
 }
 
 /// Versions of `audit_event`.
-pub const AUDIT_EVENT_VERSIONS: &[SchemaVersion] = &[SchemaVersion {
-    version: 1,
-    schema: include_str!("../avro/versions/audit_event.v1.avsc"),
-}];
+pub const AUDIT_EVENT_VERSIONS: &[SchemaVersion] =
+    &[SchemaVersion { version: 1, schema: include_str!("../avro/versions/audit_event.v1.avsc") }];
 
 /// Versions of `sealed_event`.
-pub const SEALED_EVENT_VERSIONS: &[SchemaVersion] = &[SchemaVersion {
-    version: 1,
-    schema: include_str!("../avro/versions/sealed_event.v1.avsc"),
-}];
+pub const SEALED_EVENT_VERSIONS: &[SchemaVersion] =
+    &[SchemaVersion { version: 1, schema: include_str!("../avro/versions/sealed_event.v1.avsc") }];

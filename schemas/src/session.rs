@@ -129,7 +129,11 @@ mod tests {
         let id = RunId(Uuid::from_u128(7));
         let base = key.session_id("default", "agents", &SessionThing::StatelessRun(id));
         let others = [
-            SessionKey::new(&[2; 32]).session_id("default", "agents", &SessionThing::StatelessRun(id)),
+            SessionKey::new(&[2; 32]).session_id(
+                "default",
+                "agents",
+                &SessionThing::StatelessRun(id),
+            ),
             key.session_id("other", "agents", &SessionThing::StatelessRun(id)),
             key.session_id("default", "tools", &SessionThing::StatelessRun(id)),
             key.session_id("default", "agents", &SessionThing::BoundRun(id)),

@@ -40,7 +40,8 @@ pub(crate) async fn bind(
     let query = query.context("query can't listen; choose another address with --query-listen")?;
     let issuer_before = before.and_then(|dev| was(&dev.issuer));
     let issuer = arguments.issuer_listen.or(issuer_before).unwrap_or(any);
-    let taken = || format!("the issuer can't listen on {issuer}; choose another with --issuer-listen");
+    let taken =
+        || format!("the issuer can't listen on {issuer}; choose another with --issuer-listen");
     let issuer = TcpListener::bind(issuer).await.with_context(taken)?;
     Ok(Ports {
         proxy: arguments.listen,

@@ -15,12 +15,17 @@ pub(crate) fn say(data: &Path, dev: &DevFile, langgraph: Option<&str>) {
     }
     println!("  SQL         {}", dev.query_url);
     println!("  issuer      {}  for development only: it vouches for anybody", dev.issuer);
-    println!("\nSet these where your LangGraph client runs (the token lasts {hours} h; `trailgate token` makes more):\n");
+    println!(
+        "\nSet these where your LangGraph client runs (the token lasts {hours} h; `trailgate token` makes more):\n"
+    );
     println!("  export LANGGRAPH_API_URL={}", dev.proxy_url);
     println!("  export TRAILGATE_TOKEN={}", dev.token);
     println!("\n  from langgraph_sdk import get_client");
     println!("  client = get_client(url=os.environ[\"LANGGRAPH_API_URL\"],");
     println!("      headers={{\"authorization\": \"Bearer \" + os.environ[\"TRAILGATE_TOKEN\"]}})");
     println!("\nThen ask:\n");
-    println!("  trailgate sql --data {} \"SELECT actor, node, status, started_at FROM nodes\"", data.display());
+    println!(
+        "  trailgate sql --data {} \"SELECT actor, node, status, started_at FROM nodes\"",
+        data.display()
+    );
 }

@@ -103,8 +103,10 @@ pub fn load<C: DeserializeOwned>(
     file: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<C, ConfigError> {
-    let unreadable =
-        |error: std::io::Error| ConfigError::Unreadable { file: file.to_owned(), kind: error.kind() };
+    let unreadable = |error: std::io::Error| ConfigError::Unreadable {
+        file: file.to_owned(),
+        kind: error.kind(),
+    };
     if std::fs::metadata(file).map_err(unreadable)?.len() > CONFIG_MAX_BYTES {
         return Err(ConfigError::TooLong { file: file.to_owned() });
     }
@@ -159,7 +161,13 @@ fn override_key(table: &mut toml::Table, name: &str, value: &str) {
 fn explain(path: &str, message: &str) -> (String, KeyProblem) {
     let inside = |name: &str| {
         let ends = path == name || path.ends_with(&format!(".{name}"));
-        if path == "." { name.to_owned() } else if ends { path.to_owned() } else { format!("{path}.{name}") }
+        if path == "." {
+            name.to_owned()
+        } else if ends {
+            path.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
     };
     let named = |rest: &str| rest.split('`').next().unwrap_or_default().to_owned();
     let message = message.lines().next().unwrap_or_default();
@@ -173,7 +181,9 @@ fn explain(path: &str, message: &str) -> (String, KeyProblem) {
     let told = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant `"];
     let expected = message.rsplit_once("expected ").map(|(_, expected)| expected.to_owned());
     let problem = match expected {
-        Some(expected) if told.iter().any(|t| message.starts_with(t)) => KeyProblem::Unfit { expected },
+        Some(expected) if told.iter().any(|t| message.starts_with(t)) => {
+            KeyProblem::Unfit { expected }
+        }
         _ => KeyProblem::Invalid,
     };
     (path.to_owned(), problem)
