@@ -178,7 +178,7 @@ pub(super) async fn ensure(
         let shape = shape(lookup, wanted.topic).await?;
         let found = match describe(&admin, wanted.topic).await {
             Ok(found) => found,
-            Err(Undescribed::Missing) => return Err(broken("a new topic is gone")),
+            Err(Undescribed::Missing) => return Err(broken("topic can't be described")),
             Err(Undescribed::Failed(error)) => return Err(error),
         };
         wanted.check(&shape, &found)?;
@@ -198,6 +198,8 @@ async fn describe(admin: &Admin, topic: Topic) -> Result<ConfigResource, Undescr
     let described = admin.describe_configs(&resource, &options()).await;
     let described = described.map_err(|error| Undescribed::Failed(failed(&error)))?;
     match described.into_iter().next() {
+        // That there is no such topic comes as a description of nothing.
+        Some(Ok(found)) if found.entries.is_empty() => Err(Undescribed::Missing),
         Some(Ok(found)) => Ok(found),
         Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) => Err(Undescribed::Missing),
         Some(Err(code)) => Err(Undescribed::Failed(refused(code))),
