@@ -16,7 +16,13 @@ async fn no_secret_is_in_clear_on_the_embedded_log() {
     up.daemon().process().terminate().await;
     let backbone = embedded_backbone(&up.data());
     no_topic_has(&secrets, &*backbone).await;
-    for secret in &secrets {
+    // Its own token is what it writes into dev.json and prints at its start: of the rest, nothing.
+    let (token, planted) = secrets.split_first().unwrap();
+    let told = [up.data().join("dev.json"), up.daemon().process().log_file().to_owned()];
+    let token: Vec<_> =
+        leaks(token, &places).into_iter().filter(|leak| !told.contains(&leak.file)).collect();
+    assert_eq!(token, []);
+    for secret in planted {
         assert_eq!(leaks(secret, &places), []);
     }
 }
@@ -41,7 +47,8 @@ async fn no_secret_is_in_clear_on_kafka() {
     }
 }
 
-/// Plants secrets wherever a caller can put one, and waits until all of it is in the trail.
+/// Plants secrets wherever a caller can put one, and waits until all of it is in the trail. The
+/// caller's own token is the first of them.
 async fn planted(on: On) -> (Vec<Planted>, Trail) {
     let langgraph = LangGraph::start().await;
     let trail = Trail::start(on, &langgraph.url()).await;
