@@ -56,6 +56,16 @@ impl Counter {
         (Number::New, too_many.map(|(first, end)| Missing { first, end }))
     }
 
+    /// The number behind the last one that came.
+    pub(crate) const fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Whether numbers are missing that nobody has explained.
+    pub(crate) fn has_holes(&self) -> bool {
+        !self.holes.is_empty()
+    }
+
     /// A heartbeat: its producer gave up on the ranges `abandoned` (first and last), and the fate
     /// of every number below `settled_below` is known. What is missing there was lost, and is told
     /// once.

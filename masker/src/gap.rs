@@ -27,6 +27,24 @@ pub(crate) fn missing_numbers(
     Ok(event)
 }
 
+/// A producer was not heard of for long, and had exchanges open.
+pub(crate) fn producer_silent(
+    partition: Partition,
+    producer: ProducerId,
+    next: i64,
+    exchanges: usize,
+    now: Micros,
+) -> Result<AuditEvent, Empty> {
+    let (partition_id, next_id) = (partition.0.to_be_bytes(), next.to_be_bytes());
+    let name = [b"silent".as_slice(), producer.0.as_bytes(), &partition_id, &next_id];
+    let mut event = own(partition, Kind::Gap, derived(&name), now)?;
+    event.producer_id = producer;
+    event.producer_number = next;
+    event.count = i64::try_from(exchanges).ok();
+    event.reason = Some("producer_silent".to_owned());
+    Ok(event)
+}
+
 /// A record of `audit.raw` is no sealed event at all: not even its header can be told.
 pub(crate) fn undecodable(record: &Record, reason: &'static str) -> Result<AuditEvent, Empty> {
     let (partition, offset) = (record.partition, record.offset.0.to_be_bytes());

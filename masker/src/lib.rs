@@ -4,6 +4,7 @@ mod body;
 mod clean;
 mod config;
 mod counters;
+mod exchange;
 mod gap;
 pub mod limits;
 mod masker;

@@ -29,6 +29,14 @@ pub const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// longest is forgotten: a producer that is alive says so every 30 s.
 pub const PRODUCERS_MAX: usize = 1024;
 
+/// Open exchanges of one partition of which it is known what to say if their producer dies: 1 KiB
+/// each. Beyond it that is not known of the newer ones.
+pub const EXCHANGES_MAX: usize = 8192;
+
+/// How long a producer may be silent before what it left open counts as unknown: it sends a
+/// heartbeat every 30 s, so three are missing.
+pub const PRODUCER_SILENT_MAX: Duration = Duration::from_secs(100);
+
 /// Holes of one producer that wait for its heartbeat to explain them. Beyond it the oldest is
 /// reported at once.
 pub const HOLES_MAX: usize = 256;

@@ -15,11 +15,12 @@ use trailgate_topics::{
 
 use crate::clean::Cleaner;
 use crate::counters::Number;
+use crate::exchange::Exchange;
 use crate::gap;
-use crate::limits::{BODY_SILENT_MAX, TAIL_HELD_MAX};
+use crate::limits::{BODY_SILENT_MAX, PRODUCER_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
-use crate::state::{BodyId, RestoreError, State};
+use crate::state::{BodyId, RestoreError, Silence, State};
 
 /// The masker's own part of the stream processor.
 pub struct Masker {
@@ -113,6 +114,57 @@ impl Masker {
         for missing in missing {
             self.missing(partition, event.producer_id, missing, outputs)?;
         }
+        let number = event.producer_number;
+        if beat.is_last {
+            return self.give_up(partition, event.producer_id, outputs);
+        }
+        if beat.parts == 1 && beat.settled_below >= number {
+            let state = self.partitions.entry(partition).or_default();
+            let closed = state.closed_unseen(event.producer_id, &beat.streams);
+            self.unknown(partition, closed, ("end_not_recorded", number), outputs)?;
+        }
+        Ok(())
+    }
+
+    /// A producer has ended or is silent: what it left open is unknown, and said so.
+    fn give_up(
+        &mut self,
+        partition: Partition,
+        producer: ProducerId,
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let state = self.partitions.entry(partition).or_default();
+        let now = state.time(self.clock.now());
+        let Silence { producer, next, missing, exchanges } = state.give_up(producer);
+        for missing in missing {
+            self.missing(partition, producer, missing, outputs)?;
+        }
+        if exchanges.is_empty() {
+            return Ok(());
+        }
+        tracing::error!(%producer, exchanges = exchanges.len(), "producer left exchanges open");
+        let event = gap::producer_silent(partition, producer, next, exchanges.len(), now);
+        self.write(partition, &event.map_err(|_| BROKEN)?, outputs)?;
+        self.unknown(partition, exchanges, ("producer_silent", next), outputs)
+    }
+
+    /// Exchanges whose end nobody saw, and where their producer stood when that became clear.
+    fn unknown(
+        &mut self,
+        partition: Partition,
+        exchanges: Vec<Exchange>,
+        (reason, number): (&'static str, i64),
+        outputs: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        for exchange in exchanges {
+            self.counts.unknown.inc();
+            let state = self.partitions.entry(partition).or_default();
+            let event = exchange.unknown(reason, number, state.time(self.clock.now()));
+            for id in state.bodies_of(event.stream_id) {
+                self.release(partition, id, outputs)?;
+            }
+            self.write(partition, &event, outputs)?;
+        }
         Ok(())
     }
 
@@ -153,6 +205,7 @@ impl Masker {
                 self.release(partition, id, outputs)?;
             }
         }
+        self.partitions.entry(partition).or_default().exchange(&event);
         self.cleaner.commit(&mut event).map_err(|_| BROKEN)?;
         self.counts
             .redactions
@@ -293,11 +346,15 @@ impl Processor for Masker {
             let time = state.time(now);
             let due = state.due(time.minus(TAIL_HELD_MAX));
             let surplus = state.surplus(time.minus(BODY_SILENT_MAX));
+            let silent = state.silent(time.minus(PRODUCER_SILENT_MAX));
             for id in due {
                 self.flush(partition, id, outputs)?;
             }
             for id in surplus {
                 self.release(partition, id, outputs)?;
+            }
+            for producer in silent {
+                self.give_up(partition, producer, outputs)?;
             }
             let state = self.partitions.entry(partition).or_default();
             state.keep(partition, &self.seal, outputs)?;

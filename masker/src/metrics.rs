@@ -20,6 +20,7 @@ pub(crate) struct Counts {
     pub(crate) refused: Family<Reason, Counter>,
     pub(crate) waits: Family<Reason, Counter>,
     pub(crate) gaps: Counter,
+    pub(crate) unknown: Counter,
 }
 
 impl Counts {
@@ -33,6 +34,7 @@ impl Counts {
             refused: by_reason("masker_refused", "records refused, by reason"),
             waits: by_reason("masker_waits", "times a partition had to wait, by reason"),
             gaps: new("masker_gap_numbers", "producer numbers that never came"),
+            unknown: new("masker_unknown_exchanges", "exchanges whose end nobody saw"),
         }
     }
 }

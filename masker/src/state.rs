@@ -7,12 +7,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use trailgate_envelope::{OwnError, OwnSeal};
 use trailgate_redact::Redactor;
-use trailgate_schemas::{Kind, Micros, ProducerId, StreamId};
+use trailgate_schemas::{AuditEvent, Kind, Micros, ProducerId, StreamId};
 use trailgate_topics::{Outputs, Partition, ProcessError, Topic};
 
 use crate::body::Body;
-use crate::counters::Counter;
-use crate::limits::{HELD_BYTES_MAX, OPEN_BODIES_MAX, PRODUCERS_MAX, QUIET_AFTER};
+use crate::counters::{Counter, Missing};
+use crate::exchange::Exchange;
+use crate::limits::{EXCHANGES_MAX, HELD_BYTES_MAX, OPEN_BODIES_MAX, PRODUCERS_MAX, QUIET_AFTER};
 
 /// Which body of a stream: a stream has one in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +27,7 @@ pub(crate) struct BodyId {
 pub(crate) struct State {
     producers: BTreeMap<ProducerId, Counter>,
     bodies: BTreeMap<BodyId, Body>,
+    exchanges: BTreeMap<StreamId, Exchange>,
     /// Keys whose kept value is no longer right.
     changed: BTreeSet<Key>,
     /// What lies on the changelog, by the key that it lies under.
@@ -49,6 +51,19 @@ pub(crate) enum RestoreError {
 enum Key {
     Producer(ProducerId),
     Body(BodyId),
+    Exchange(StreamId),
+}
+
+/// A producer that ended, in order or not, with something open.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    pub(crate) producer: ProducerId,
+    /// The first number that it did not send.
+    pub(crate) next: i64,
+    /// Numbers of it that will not come any more.
+    pub(crate) missing: Vec<Missing>,
+    /// Exchanges of it whose end nobody saw.
+    pub(crate) exchanges: Vec<Exchange>,
 }
 
 impl State {
@@ -71,6 +86,60 @@ impl State {
         self.forget_silent_producer(producer);
         self.changed.insert(Key::Producer(producer));
         self.producers.entry(producer).or_default()
+    }
+
+    /// A masked record of an exchange was written: opens, goes on with or closes it.
+    pub(crate) fn exchange(&mut self, masked: &AuditEvent) {
+        let id = masked.stream_id;
+        if masked.stream_count.is_some() {
+            if self.exchanges.remove(&id).is_some() {
+                self.changed.insert(Key::Exchange(id));
+            }
+        } else if !self.exchanges.contains_key(&id)
+            && self.exchanges.len() < EXCHANGES_MAX
+            && let Some(exchange) = Exchange::of(masked)
+        {
+            self.exchanges.insert(id, exchange);
+            self.changed.insert(Key::Exchange(id));
+        }
+    }
+
+    /// Producers that were not heard of since `since` and left something open.
+    pub(crate) fn silent(&self, since: Micros) -> Vec<ProducerId> {
+        let silent = self.producers.iter().filter(|(_, counter)| counter.heard_at < since);
+        let silent: BTreeSet<ProducerId> = silent.map(|(id, _)| *id).collect();
+        if silent.is_empty() {
+            return Vec::new();
+        }
+        let holes = |id: &ProducerId| self.producers.get(id).is_some_and(Counter::has_holes);
+        let exchanges = self.exchanges.values().map(|exchange| exchange.producer);
+        let open: BTreeSet<ProducerId> = exchanges.collect();
+        silent.into_iter().filter(|id| holes(id) || open.contains(id)).collect()
+    }
+
+    /// Takes out the exchanges that their producer has closed without a record of it: those that
+    /// are not among the `open` ones.
+    pub(crate) fn closed_unseen(
+        &mut self,
+        producer: ProducerId,
+        open: &BTreeMap<StreamId, i64>,
+    ) -> Vec<Exchange> {
+        let is_closed = |(id, exchange): &(&StreamId, &Exchange)| {
+            exchange.producer == producer && !open.contains_key(id)
+        };
+        let ids: Vec<StreamId> =
+            self.exchanges.iter().filter(is_closed).map(|(id, _)| *id).collect();
+        self.changed.extend(ids.iter().map(|id| Key::Exchange(*id)));
+        ids.iter().filter_map(|id| self.exchanges.remove(id)).collect()
+    }
+
+    /// Gives up on a producer: what it left open is taken out.
+    pub(crate) fn give_up(&mut self, producer: ProducerId) -> Silence {
+        let exchanges = self.closed_unseen(producer, &BTreeMap::new());
+        let counter = self.producers.entry(producer).or_default();
+        self.changed.insert(Key::Producer(producer));
+        let next = counter.next();
+        Silence { producer, next, missing: counter.settle(next, &[]), exchanges }
     }
 
     /// Takes a body out; put it back if it stays open.
@@ -133,6 +202,7 @@ impl State {
             let clear = match &key {
                 Key::Producer(id) => self.producers.get(id).map(|c| serde_json::to_vec(c).ok()),
                 Key::Body(id) => self.bodies.get(id).map(Body::to_bytes),
+                Key::Exchange(id) => self.exchanges.get(id).map(|e| serde_json::to_vec(e).ok()),
             };
             let value = match clear {
                 Some(clear) => {
@@ -167,6 +237,7 @@ impl State {
             match self.kept.remove(&id) {
                 Some(Key::Producer(id)) => drop(self.producers.remove(&id)),
                 Some(Key::Body(id)) => drop(self.bodies.remove(&id)),
+                Some(Key::Exchange(id)) => drop(self.exchanges.remove(&id)),
                 None => {}
             }
             return Ok(());
@@ -189,6 +260,10 @@ impl State {
                 let body = Body::from_bytes(&clear, redactor).ok_or(broken("body"))?;
                 self.latest = self.latest.max(body.held_since);
                 self.bodies.insert(id, body);
+            }
+            Key::Exchange(id) => {
+                let exchange = serde_json::from_slice(&clear).map_err(|_| broken("exchange"))?;
+                self.exchanges.insert(id, exchange);
             }
         }
         self.kept.insert(id, key);

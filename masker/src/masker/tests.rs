@@ -307,9 +307,9 @@ fn a_number_sent_twice_is_one_event() {
 #[test]
 fn numbers_that_never_came_are_a_gap_and_abandoned_ones_are_not() {
     let mut bench = Bench::new();
-    bench.take(event(Kind::Request, 1, 0));
+    bench.take(closing(1, 0));
     bench.next = 4;
-    bench.take(event(Kind::Request, 2, 0));
+    bench.take(closing(2, 0));
     assert_eq!(bench.events.len(), 2);
     bench.take(heartbeat(5, vec![(1, 1)]));
     let gap = &bench.events[2];
@@ -437,7 +437,7 @@ fn a_body_that_opens_and_closes_within_a_step_leaves_nothing_on_the_changelog() 
     bench.take(piece(1, 0, "text/plain", "held back"));
     bench.take(closing(1, 1));
     bench.tick();
-    assert_eq!(bench.changelog.len(), 1);
+    assert_eq!(bench.changelog.len(), 1, "the producer's counter");
 }
 
 #[test]
@@ -500,6 +500,84 @@ fn who_reads_a_backlog_after_a_pause_lets_no_tail_out_early() {
     bench.clock.advance(Duration::from_secs(31));
     bench.tick();
     assert_eq!(bench.events.len(), 3, "nothing more came");
+}
+
+#[test]
+fn what_a_dead_producer_left_open_is_unknown_and_said_once() {
+    let mut bench = Bench::new();
+    bench.take(piece(1, 0, "text/plain", "half of a password=hunt"));
+    bench.take(piece(2, 0, "text/plain", "all of it"));
+    bench.take(closing(2, 1));
+    bench.next += 2;
+    bench.take(piece(3, 0, "application/json", "{}"));
+    bench.tick();
+    bench.clock.advance(Duration::from_secs(90));
+    bench.tick();
+    bench.restart();
+    let told = |bench: &Bench, kind| {
+        let of_kind = bench.events.iter().filter(|event| event.kind == kind);
+        of_kind.map(|event| event.stream_id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&bench, Kind::Unknown), []);
+    bench.clock.advance(Duration::from_secs(101));
+    bench.tick();
+    bench.tick();
+    bench.restart();
+    bench.tick();
+    assert_eq!(told(&bench, Kind::Unknown), [1, 3]);
+    let gaps: Vec<_> = bench.events.iter().filter(|event| event.kind == Kind::Gap).collect();
+    assert_eq!(gaps[0].count, Some(2), "numbers that can't come any more");
+    assert_eq!((gaps[1].count, gaps.len()), (Some(2), 2));
+    let unknown = bench.events.iter().find(|event| event.kind == Kind::Unknown).unwrap();
+    assert_eq!(unknown.outcome, Outcome::Unknown);
+    assert_eq!(unknown.session_id, piece(1, 0, "", "").session_id);
+    assert!(!bench.payloads().contains("hunt"));
+}
+
+#[test]
+fn a_producer_that_ends_in_order_with_exchanges_open_leaves_them_unknown_at_once() {
+    let mut bench = Bench::new();
+    bench.take(piece(1, 0, "application/json", "{}"));
+    let mut last = heartbeat(1, vec![]);
+    let beat = Heartbeat { settled_below: 1, parts: 1, is_last: true, ..Heartbeat::default() };
+    last.payload = Some(serde_json::to_string(&beat).unwrap());
+    bench.take(last);
+    assert_eq!(bench.events.iter().filter(|event| event.kind == Kind::Unknown).count(), 1);
+}
+
+#[test]
+fn a_producer_that_only_beats_is_not_silent() {
+    let mut bench = Bench::new();
+    bench.take(piece(1, 0, "application/json", "{}"));
+    for number in 1..10 {
+        bench.clock.advance(Duration::from_secs(30));
+        bench.take(beat_with_open(number, &[1]));
+        bench.tick();
+    }
+    assert_eq!(bench.events.len(), 1);
+}
+
+#[test]
+fn an_exchange_that_its_producer_closed_without_a_record_is_unknown() {
+    let mut bench = Bench::new();
+    for stream in 1..4 {
+        bench.take(piece(stream, 0, "application/json", "{}"));
+    }
+    bench.take(beat_with_open(2, &[]));
+    assert_eq!(bench.events.len(), 3, "the fate of the last records is not known yet");
+    bench.take(beat_with_open(4, &[1, 3]));
+    let unknown = &bench.events[3];
+    assert_eq!((unknown.kind, unknown.stream_id.0.as_u128()), (Kind::Unknown, 2));
+    assert_eq!(unknown.reason.as_deref(), Some("end_not_recorded"));
+    assert_eq!(bench.events.len(), 4);
+}
+
+fn beat_with_open(settled_below: i64, open: &[u128]) -> AuditEvent {
+    let streams = open.iter().map(|id| (StreamId(Uuid::from_u128(*id)), 1)).collect();
+    let beat = Heartbeat { settled_below, streams, parts: 1, ..Heartbeat::default() };
+    let mut event = heartbeat(settled_below, vec![]);
+    event.payload = Some(serde_json::to_string(&beat).unwrap());
+    event
 }
 
 #[test]
