@@ -21,14 +21,14 @@ use trailgate_service::Stop;
 use crate::files::write_private;
 
 /// The audience of its tokens.
-pub const AUDIENCE: &str = "trailgate-development";
+pub(crate) const AUDIENCE: &str = "trailgate-development";
 
 /// How long its tokens are valid.
-pub const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What stands beside the issuer, and may forbid it.
 #[derive(Clone, Copy, Debug)]
-pub struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     /// Whether records leave this process.
     pub shared_backbone: bool,
     /// Every listener of the process.
@@ -36,7 +36,7 @@ pub struct Beside<'a> {
 }
 
 /// The issuer's signing key.
-pub struct DevIssuer {
+pub(crate) struct DevIssuer {
     key: EcdsaKeyPair,
     key_id: String,
     issuer: String,
@@ -47,7 +47,11 @@ impl DevIssuer {
     ///
     /// # Errors
     /// If anything beside it could let others in, or the key can't be read or made.
-    pub fn open(folder: &Path, address: SocketAddr, beside: Beside<'_>) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        address: SocketAddr,
+        beside: Beside<'_>,
+    ) -> anyhow::Result<Self> {
         if beside.shared_backbone {
             bail!("the development issuer does not start beside Kafka: configure a real issuer");
         }
@@ -66,7 +70,7 @@ impl DevIssuer {
     }
 
     /// Its name, which is its address.
-    pub fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
@@ -74,7 +78,12 @@ impl DevIssuer {
     ///
     /// # Errors
     /// If signing fails.
-    pub fn token(&self, subject: &str, groups: &[String], now: Micros) -> anyhow::Result<String> {
+    pub(crate) fn token(
+        &self,
+        subject: &str,
+        groups: &[String],
+        now: Micros,
+    ) -> anyhow::Result<String> {
         let seconds = now.0 / 1_000_000;
         let life = i64::try_from(TOKEN_LIFE.as_secs())?;
         let header = json!({"alg": "ES256", "typ": "JWT", "kid": self.key_id});
@@ -89,7 +98,7 @@ impl DevIssuer {
     }
 
     /// Serves discovery and keys on `listener` until `stop`.
-    pub fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener, stop: Stop) {
+    pub(crate) fn serve(self: &Arc<Self>, listener: tokio::net::TcpListener, stop: Stop) {
         let app = self.routes();
         tokio::spawn(async move {
             let serving = axum::serve(listener, app)

@@ -12,7 +12,7 @@ use anyhow::Context;
 ///
 /// # Errors
 /// If the folder can't be written to.
-pub fn write_private(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let beside = file.with_extension("new");
     let said = || format!("{}", file.display());
     let mut options = OpenOptions::new();

@@ -7,7 +7,7 @@ use trailgate_envelope::{KeysFolder, Written};
 
 /// The arguments of `trailgate keys`.
 #[derive(Args)]
-pub struct KeysArguments {
+pub(crate) struct KeysArguments {
     #[command(subcommand)]
     command: KeysCommand,
 }
@@ -30,7 +30,7 @@ enum KeysCommand {
 ///
 /// # Errors
 /// If the folder can't be read or written, or others can read its private keys.
-pub fn run(arguments: &KeysArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &KeysArguments) -> anyhow::Result<()> {
     let written = match &arguments.command {
         KeysCommand::New { folder } => KeysFolder::new(folder).create_missing()?,
         KeysCommand::Rotate { folder } => KeysFolder::new(folder).rotate()?,

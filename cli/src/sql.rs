@@ -15,7 +15,7 @@ use crate::token::DevFile;
 
 /// The arguments of `trailgate sql`.
 #[derive(Args)]
-pub struct SqlArguments {
+pub(crate) struct SqlArguments {
     /// The statement.
     statement: String,
     /// The folder of a `trailgate up`, which tells address and token.
@@ -47,7 +47,7 @@ enum Print {
 ///
 /// # Errors
 /// If the query stage can't be reached or refuses the statement: then with what it says.
-pub fn run(arguments: &SqlArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &SqlArguments) -> anyhow::Result<()> {
     trailgate_service::install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(ask(arguments))

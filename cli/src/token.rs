@@ -11,7 +11,7 @@ use crate::dev_issuer::{Beside, DevIssuer};
 
 /// The arguments of `trailgate token`.
 #[derive(Args)]
-pub struct TokenArguments {
+pub(crate) struct TokenArguments {
     /// The folder of `trailgate up`.
     #[arg(long, default_value = "trailgate-data")]
     data: PathBuf,
@@ -25,7 +25,7 @@ pub struct TokenArguments {
 
 /// What `trailgate up` leaves in its folder for other commands, readable by its owner only.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct DevFile {
+pub(crate) struct DevFile {
     /// Where agents' callers connect.
     pub proxy_url: String,
     /// Where SQL is asked.
@@ -37,14 +37,14 @@ pub struct DevFile {
 }
 
 /// The name of [`DevFile`] in the folder.
-pub const DEV_FILE: &str = "dev.json";
+pub(crate) const DEV_FILE: &str = "dev.json";
 
 impl DevFile {
     /// Reads it from a folder of `trailgate up`.
     ///
     /// # Errors
     /// If there is none, which means that `trailgate up` never ran there.
-    pub fn read(data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(data: &Path) -> anyhow::Result<Self> {
         let file = data.join(DEV_FILE);
         let text = std::fs::read(&file).with_context(|| {
             format!("{}: can't be read; does `trailgate up` run with this folder?", file.display())
@@ -59,7 +59,7 @@ impl DevFile {
 /// # Errors
 /// If `trailgate up` never ran in the folder.
 #[expect(clippy::print_stdout, reason = "this is what the command answers")]
-pub fn run(arguments: &TokenArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &TokenArguments) -> anyhow::Result<()> {
     let dev = DevFile::read(&arguments.data)?;
     let address = dev.issuer.trim_start_matches("http://").parse();
     let address = address.context("dev.json names no issuer's address")?;

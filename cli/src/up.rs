@@ -26,7 +26,7 @@ use crate::up::ports::Ports;
 
 /// The arguments of `trailgate up`.
 #[derive(Args)]
-pub struct UpArguments {
+pub(crate) struct UpArguments {
     /// The folder that holds everything: log, table, keys.
     #[arg(long, default_value = "trailgate-data")]
     data: PathBuf,
@@ -61,7 +61,7 @@ pub(crate) struct Up {
 ///
 /// # Errors
 /// If it can't start, or a stage fails.
-pub fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     start_log(&LogConfig { level: arguments.log.clone(), ..LogConfig::default() });
     install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
