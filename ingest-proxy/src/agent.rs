@@ -172,10 +172,7 @@ impl Filter for RunFilter {
 }
 
 /// What a frame told, as events.
-pub(crate) fn told_events(
-    journal: &Journal,
-    told: crate::langgraph::Told,
-) -> Option<Passed> {
+pub(crate) fn told_events(journal: &Journal, told: crate::langgraph::Told) -> Option<Passed> {
     use crate::langgraph::Told;
     let event = match told {
         Told::Nothing => return None,

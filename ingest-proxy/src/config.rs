@@ -316,12 +316,16 @@ mod tests {
     #[test]
     fn a_typo_in_a_connection_is_told_by_line_and_key() {
         let said = parse(&format!("{BASE}alow_groups = [\"agents\"]\n")).unwrap_err();
-        assert!(said.starts_with("t.toml:5: connections.agents.alow_groups: unknown key"), "{said}");
+        assert!(
+            said.starts_with("t.toml:5: connections.agents.alow_groups: unknown key"),
+            "{said}"
+        );
     }
 
     #[test]
     fn the_callers_credential_can_not_be_configured_to_pass() {
-        let text = format!("{BASE}allow_any_verified = true\nforward_credentials = [\"Authorization\"]\n");
+        let text =
+            format!("{BASE}allow_any_verified = true\nforward_credentials = [\"Authorization\"]\n");
         assert!(parse(&text).unwrap_err().contains("never passed on"));
     }
 

@@ -51,7 +51,8 @@ pub(crate) fn recorded_headers(
         }
         push_json(&mut json, name.as_str());
         json.push(':');
-        let mut values = headers.get_all(name).iter().map(|v| recorded_value(name.as_str(), v.as_bytes(), keys));
+        let mut values =
+            headers.get_all(name).iter().map(|v| recorded_value(name.as_str(), v.as_bytes(), keys));
         let first = values.next().unwrap_or_default();
         let rest: Vec<String> = values.collect();
         if rest.is_empty() {
@@ -174,8 +175,18 @@ const SCHEMES: [&str; 8] =
     ["Bearer", "Basic", "Digest", "Negotiate", "DPoP", "HOBA", "AWS4-HMAC-SHA256", "Token"];
 
 const SECRET_WORDS: [&str; 12] = [
-    "token", "secret", "password", "passwd", "api-key", "apikey", "api_key", "credential", "cookie",
-    "signature", "session-id", "private",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "api-key",
+    "apikey",
+    "api_key",
+    "credential",
+    "cookie",
+    "signature",
+    "session-id",
+    "private",
 ];
 
 #[cfg(test)]
@@ -220,7 +231,10 @@ mod tests {
             ("/a?api_key=hunter2&b=1", format!("/a?api_key=[token {token}]&b=1")),
             ("/a?b=1&X-Amz-Signature=hunter2", format!("/a?b=1&X-Amz-Signature=[token {token}]")),
             ("/a?%61ccess_token=hunter2#x", format!("/a?%61ccess_token=[token {token}]#x")),
-            ("https://h/cb#access_token=hunter2", format!("https://h/cb#access_token=[token {token}]")),
+            (
+                "https://h/cb#access_token=hunter2",
+                format!("https://h/cb#access_token=[token {token}]"),
+            ),
             ("/a?b=1&c", "/a?b=1&c".to_owned()),
             ("/token=x", "/token=x".to_owned()),
         ];

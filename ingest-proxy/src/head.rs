@@ -135,7 +135,10 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 mod tests {
     use super::*;
 
-    fn told<'a>(passed: &'a BTreeSet<String>, injected: &'a [(HeaderName, HeaderValue)]) -> Told<'a> {
+    fn told<'a>(
+        passed: &'a BTreeSet<String>,
+        injected: &'a [(HeaderName, HeaderValue)],
+    ) -> Told<'a> {
         Told {
             request_id: HeaderValue::from_static("gateway-id"),
             peer: IpAddr::from([10, 0, 0, 9]),
@@ -188,7 +191,9 @@ mod tests {
             ("expect", "100-continue"),
         ]);
         let out = to_upstream(sent, told(&BTreeSet::new(), &[]));
-        for name in ["connection", "x-mine", "te", "transfer-encoding", "upgrade", "keep-alive", "expect"] {
+        for name in
+            ["connection", "x-mine", "te", "transfer-encoding", "upgrade", "keep-alive", "expect"]
+        {
             assert!(!out.contains_key(name), "{name}");
         }
     }
@@ -222,7 +227,8 @@ mod tests {
             let asks = headers(&[("connection", "upgrade, http2-settings"), ("upgrade", http)]);
             assert!(asked_upgrade(&asks).is_none(), "{http}");
         }
-        let two = headers(&[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")]);
+        let two =
+            headers(&[("connection", "upgrade"), ("upgrade", "websocket"), ("upgrade", "h2c")]);
         assert!(asked_upgrade(&two).is_none());
     }
 }

@@ -145,10 +145,7 @@ impl Join {
 }
 
 /// Records what the steps told: whether they told anything.
-async fn write(
-    journal: &Journal,
-    steps: &mut Vec<Step>,
-) -> Result<bool, crate::agent::Unwritten> {
+async fn write(journal: &Journal, steps: &mut Vec<Step>) -> Result<bool, crate::agent::Unwritten> {
     let mut passed: Vec<Passed> =
         steps.drain(..).filter_map(|step| told_events(journal, step.told)).collect();
     let some = !passed.is_empty();

@@ -13,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use trailgate_identity::Identity;
 use trailgate_schemas::{
-    Actor, AssistantId, AuditEvent, AuthMethod, Decision, Kind, Micros, Outcome, Place, Required, Resource,
-    RunId, SessionId, SessionRule, SourceAddress, StreamId, ThreadId,
+    Actor, AssistantId, AuditEvent, AuthMethod, Decision, Kind, Micros, Outcome, Place, Required,
+    Resource, RunId, SessionId, SessionRule, SourceAddress, StreamId, ThreadId,
 };
 
 use crate::gateway::Gateway;

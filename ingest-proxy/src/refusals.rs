@@ -61,7 +61,8 @@ pub(crate) async fn record_refusal(
             gateway.hand_over(event).settled(gateway).await.map(|()| id)
         }
         Turn::First(shared, outcome, end) => {
-            let flush = flush(Arc::clone(gateway), address, event, Arc::clone(&shared), (outcome, end));
+            let flush =
+                flush(Arc::clone(gateway), address, event, Arc::clone(&shared), (outcome, end));
             gateway.spawn(flush);
             shared.outcome().await
         }

@@ -228,7 +228,6 @@ impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
             && self.trailers.is_none()
     }
 
-
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         loop {
             if let Phase::Cut(cut) = self.phase {
@@ -415,10 +414,8 @@ impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
 
     /// The record of the end. A request's end needs one only if it says something new.
     fn submit_last(&mut self, piece: Option<Piece>) -> bool {
-        let silent = self.side == Side::Request
-            && piece.is_none()
-            && self.head.is_none()
-            && !self.skipped;
+        let silent =
+            self.side == Side::Request && piece.is_none() && self.head.is_none() && !self.skipped;
         if silent {
             self.phase = if self.waiting.is_empty() { Phase::Recorded } else { Phase::Closing };
             if let Some(last) = self.waiting.back_mut() {

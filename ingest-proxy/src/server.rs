@@ -99,8 +99,7 @@ async fn drive(
 ) {
     let pulse = Arc::new(Pulse::new());
     let service = service_fn(|request: Request<Incoming>| {
-        let arrival =
-            Arrival { door: Arc::clone(door), peer, pulse: Arc::clone(&pulse), request };
+        let arrival = Arrival { door: Arc::clone(door), peer, pulse: Arc::clone(&pulse), request };
         let served = Box::pin(serve(arrival));
         async move { Ok::<_, Infallible>(served.await) }
     });
@@ -173,4 +172,3 @@ fn builder() -> Builder<TokioExecutor> {
 
 /// How long an idle connection may take to end after it was asked to.
 const LAST_CALL: Duration = Duration::from_secs(5);
-

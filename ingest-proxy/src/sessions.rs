@@ -122,8 +122,7 @@ pub(crate) fn closed_event(gateway: &Gateway, room: Room, reason: &'static str) 
 }
 
 fn resource(connection: &str) -> Resource {
-    Resource::new(connection)
-        .unwrap_or_else(|_| unreachable!("a connection's name is never empty"))
+    Resource::new(connection).unwrap_or_else(|_| unreachable!("a connection's name is never empty"))
 }
 
 #[cfg(test)]

@@ -97,8 +97,13 @@ async fn writer(
         let tried = async {
             backbone.ensure(&[Topic::Raw]).await?;
             let (backbone, sealer) = (Arc::clone(backbone), Arc::clone(&sealer));
-            let started =
-                RawWriter::start(backbone, sealer, "ingest-proxy", Arc::clone(clock), Arc::clone(ids));
+            let started = RawWriter::start(
+                backbone,
+                sealer,
+                "ingest-proxy",
+                Arc::clone(clock),
+                Arc::clone(ids),
+            );
             anyhow::Ok(started.await?)
         };
         match tried.await {

@@ -50,7 +50,11 @@ struct Carried {
 }
 
 impl Tunnel {
-    pub(crate) fn new(journal: Arc<Journal>, protocol: &HeaderValue, record_max_bytes: u64) -> Self {
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        protocol: &HeaderValue,
+        record_max_bytes: u64,
+    ) -> Self {
         let is_websocket = protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
         Self { journal, is_websocket, record_max_bytes }
     }

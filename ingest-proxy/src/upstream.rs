@@ -68,13 +68,12 @@ impl Upstream {
             .set_host(false)
             .build(connector);
         let address = connection.upstream.clone();
-        let host = HeaderValue::from_str(address.authority.as_str()).map_err(|_| {
-            ConnectionError {
+        let host =
+            HeaderValue::from_str(address.authority.as_str()).map_err(|_| ConnectionError {
                 connection: name.as_str().to_owned(),
                 key: "upstream",
                 problem: "its host can't stand in a header",
-            }
-        })?;
+            })?;
         Ok(Self {
             client,
             address,

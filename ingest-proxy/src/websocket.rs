@@ -69,11 +69,7 @@ impl FrameReader {
                     let run = run(runs, *said, std::mem::take(is_new));
                     let begin = run.bytes.len();
                     run.bytes.extend_from_slice(&raw[at..at + room]);
-                    if let Some(mask) = mask {
-                        for (n, byte) in run.bytes[begin..].iter_mut().enumerate() {
-                            *byte ^= mask[(*place + n) % 4];
-                        }
-                    }
+                    unmask(&mut run.bytes[begin..], mask.unwrap_or_default(), *place);
                     *place = (*place + room) % 4;
                     *left -= room as u64;
                     at += room;
@@ -108,6 +104,13 @@ impl Said {
             Self::Ping => "websocket/ping",
             Self::Pong => "websocket/pong",
         }
+    }
+}
+
+/// Undoes a mask, of which the first byte of `bytes` meets that at `place`.
+fn unmask(bytes: &mut [u8], mask: [u8; 4], place: usize) {
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte ^= mask[(place + n) % 4];
     }
 }
 

@@ -70,11 +70,8 @@ impl Arrival {
 
 fn take_apart(mut request: Request<Incoming>) -> (Parts, Incoming, Option<Upgrade>) {
     // HTTP/2 has no such header; what stands there means nothing.
-    let protocol = if request.version() == Version::HTTP_11 {
-        asked_upgrade(request.headers())
-    } else {
-        None
-    };
+    let protocol =
+        if request.version() == Version::HTTP_11 { asked_upgrade(request.headers()) } else { None };
     let upgrade =
         protocol.map(|protocol| Upgrade { protocol, client: hyper::upgrade::on(&mut request) });
     let (head, body) = request.into_parts();

@@ -48,8 +48,13 @@ impl Answered {
         };
         let first = answer_head(&caller, &mut head);
         let side = Side::Response(status.as_u16());
-        let mut relay =
-            Relay::new(body, side, Arc::clone(&journal), media, (first, caller.door.record_max_bytes));
+        let mut relay = Relay::new(
+            body,
+            side,
+            Arc::clone(&journal),
+            media,
+            (first, caller.door.record_max_bytes),
+        );
         if let Some(filter) = filter {
             // What comes out may be shorter than what was announced.
             head.headers.remove(CONTENT_LENGTH);

@@ -132,7 +132,9 @@ impl Allowed {
                 SessionOf::Thread(thread) => SessionThing::Thread(thread),
                 // Its records begin before the server has named it, and a stream is in one
                 // session: the gateway's id of the request stands for the run.
-                SessionOf::StatelessRun => SessionThing::StatelessRun(trailgate_schemas::RunId(id.0)),
+                SessionOf::StatelessRun => {
+                    SessionThing::StatelessRun(trailgate_schemas::RunId(id.0))
+                }
                 SessionOf::Caller => caller(),
             },
         }

@@ -24,9 +24,7 @@ use crate::langgraph::{
     AdmitError, AdmittedRun, BodyDuty, Command, admit_batch, admit_command, admit_cron, admit_run,
     clean_metadata,
 };
-use crate::limits::{
-    ADMIT_INLINE_MAX_BYTES, FIRST_REQUEST_PIECE_WAIT, RECORDED_HEADERS_MAX_BYTES,
-};
+use crate::limits::{ADMIT_INLINE_MAX_BYTES, FIRST_REQUEST_PIECE_WAIT, RECORDED_HEADERS_MAX_BYTES};
 use crate::media::Media;
 use crate::payload::Payload;
 use crate::relay::{Cut, Head, Relay, Side};

@@ -21,7 +21,9 @@ use crate::recorder::{Recorder, Recording, Unrecorded};
 
 /// A recorder whose acknowledgements come when the test says so.
 #[derive(Default)]
-struct Tape(Mutex<Vec<(AuditEvent, Option<oneshot::Sender<Result<(), Unrecorded>>>)>>);
+struct Tape(Mutex<Vec<(AuditEvent, Option<Acknowledge>)>>);
+
+type Acknowledge = oneshot::Sender<Result<(), Unrecorded>>;
 
 impl Recorder for Arc<Tape> {
     fn record(&self, event: AuditEvent) -> Recording {
@@ -112,7 +114,8 @@ fn relay(tape: &Arc<Tape>, side: Side, cap: u64) -> (Relay<SourceBody>, Shared) 
     };
     let journal = Journal::open(gateway, facts, Arc::new(Pulse::new()), None);
     // An answer never comes first.
-    let request = journal.event(trailgate_schemas::Kind::Request, trailgate_schemas::Outcome::Allowed);
+    let request =
+        journal.event(trailgate_schemas::Kind::Request, trailgate_schemas::Outcome::Allowed);
     drop(journal.write(request));
     tape.answer(Ok(()));
     let source = Shared::default();

@@ -15,7 +15,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::rig::AnyBody;
 
@@ -59,18 +59,19 @@ impl AgentServer {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let server = serving.clone();
-                tokio::spawn(async move {
-                    let answering = service_fn(move |request| {
-                        let server = server.clone();
-                        async move { Ok::<_, Infallible>(server.answer(request).await) }
-                    });
-                    let io = TokioIo::new(stream);
-                    let _ = Builder::new(TokioExecutor::new()).serve_connection(io, answering).await;
-                });
+                tokio::spawn(serving.clone().serve(stream));
             }
         });
         server
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        let answering = service_fn(move |request| {
+            let server = self.clone();
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        });
+        let builder = Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection(TokioIo::new(stream), answering).await;
     }
 
     pub(crate) fn url(&self) -> String {
@@ -141,11 +142,14 @@ impl AgentServer {
         let modes = body["stream_mode"].to_string();
         let [first, second] = TASKS;
         let task = |id: &str, name: &str, metadata: &serde_json::Value| {
-            frame("tasks", &serde_json::json!({
-                "id": id, "name": name, "input": {"question": "why"}, "triggers": ["branch:to"],
-                "metadata": {"run_id": RUN, "graph_id": "agent", "run_attempt": 1,
-                    "gw_asked": metadata["gw_asked"]},
-            }))
+            frame(
+                "tasks",
+                &serde_json::json!({
+                    "id": id, "name": name, "input": {"question": "why"}, "triggers": ["branch:to"],
+                    "metadata": {"run_id": RUN, "graph_id": "agent", "run_attempt": 1,
+                        "gw_asked": metadata["gw_asked"]},
+                }),
+            )
         };
         let end = |id: &str, name: &str| {
             let ended = serde_json::json!({"id": id, "name": name, "error": null,
@@ -172,12 +176,13 @@ impl AgentServer {
         if breaks {
             frames.truncate(3);
         }
-        let frames = stream::iter(frames.into_iter().enumerate()).then(move |(n, frame)| async move {
-            if n > 0 {
-                tokio::time::sleep(Duration::from_millis(15)).await;
-            }
-            Ok(Frame::data(Bytes::from(frame)))
-        });
+        let frames =
+            stream::iter(frames.into_iter().enumerate()).then(move |(n, frame)| async move {
+                if n > 0 {
+                    tokio::time::sleep(Duration::from_millis(15)).await;
+                }
+                Ok(Frame::data(Bytes::from(frame)))
+            });
         let broken = stream::iter(breaks.then(|| Err(std::io::Error::other("breaks here"))));
         let (sender, receiver) = futures::channel::mpsc::channel(1);
         tokio::spawn(frames.chain(broken).map(Ok).forward(sender));

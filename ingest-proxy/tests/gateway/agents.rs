@@ -52,10 +52,8 @@ impl Agents {
 
     /// The nodes that were told, as `kind name`, once there are `count`.
     async fn nodes(&self, count: usize) -> Vec<String> {
-        until("the nodes", async || {
-            (nodes(&self.tape.durable()).len() >= count).then_some(())
-        })
-        .await;
+        until("the nodes", async || (nodes(&self.tape.durable()).len() >= count).then_some(()))
+            .await;
         nodes(&self.tape.durable())
     }
 
@@ -100,7 +98,10 @@ async fn the_nodes_of_a_streamed_run_are_told_and_the_client_sees_its_own_frames
     assert_eq!(request.payload.as_deref(), Some(asked), "the client's own bytes are recorded");
     assert_eq!(agents.tape.payload(Kind::Response), seen);
     for event in events.iter().filter(|event| event.node.is_some()) {
-        assert_eq!((event.actor.as_str(), event.run_id.unwrap().to_string()), ("alice", RUN.to_owned()));
+        assert_eq!(
+            (event.actor.as_str(), event.run_id.unwrap().to_string()),
+            ("alice", RUN.to_owned())
+        );
         assert_eq!(event.thread_id.unwrap().to_string(), THREAD);
         assert_eq!(event.session_rule, SessionRule::Thread);
         assert_eq!(event.surface.as_deref(), Some("agent_server"));
@@ -207,9 +208,10 @@ async fn a_side_join_that_breaks_is_made_again_and_tells_nothing_twice() {
     let joins = agents.server.got_of("GET", &format!("/threads/{THREAD}/runs/{RUN}/stream"));
     assert_eq!(joins.len(), 2);
     let tape = agents.end().await;
-    let closing = tape.of(Kind::Response).into_iter().find(|event| {
-        event.operation.as_deref() == Some("run.side_join")
-    });
+    let closing = tape
+        .of(Kind::Response)
+        .into_iter()
+        .find(|event| event.operation.as_deref() == Some("run.side_join"));
     assert_eq!(closing.unwrap().outcome, Outcome::Succeeded);
 }
 

@@ -115,7 +115,10 @@ async fn the_six_are_told_of_every_exchange_and_its_session_opens_and_closes() {
     let tape = rig.end().await;
     let closed = tape.of(Kind::SessionClosed);
     assert_eq!(closed.len(), 1);
-    assert_eq!((closed[0].session_id, closed[0].reason.as_deref()), (session, Some("gateway_stopped")));
+    assert_eq!(
+        (closed[0].session_id, closed[0].reason.as_deref()),
+        (session, Some("gateway_stopped"))
+    );
     assert!(tape.is_whole());
 }
 

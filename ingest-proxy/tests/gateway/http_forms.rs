@@ -97,7 +97,8 @@ async fn http_2_is_served_on_the_same_listener() {
         let url = format!("http://gateway/echo?n={n}");
         Request::post(url).header("authorization", "Bearer good").body(body("h2")).unwrap()
     };
-    let both = futures::future::join(sender.send_request(ask(1)), sender.clone().send_request(ask(2)));
+    let both =
+        futures::future::join(sender.send_request(ask(1)), sender.clone().send_request(ask(2)));
     let (one, two) = both.await;
     for answer in [one.unwrap(), two.unwrap()] {
         assert_eq!(answer.status(), 200);
@@ -115,9 +116,23 @@ async fn what_is_no_request_for_here_is_refused_and_told() {
     let long = "x".repeat(9000);
     let cases = [
         (format!("GET /echo HTTP/1.0\r\n{AS_ALICE}\r\n"), "505", "http_version"),
-        (format!("TRACE /echo HTTP/1.1\r\n{AS_ALICE}connection: close\r\n\r\n"), "405", "method_not_allowed"),
-        (format!("GET /{long} HTTP/1.1\r\n{AS_ALICE}connection: close\r\n\r\n"), "414", "target_too_long"),
-        (format!("GET / HTTP/1.1\r\n{AS_ALICE}x: {long}\r\ny: {long}\r\nconnection: close\r\n\r\n"), "431", "head_too_long"),
+        (
+            format!("TRACE /echo HTTP/1.1\r\n{AS_ALICE}connection: close\r\n\r\n"),
+            "405",
+            "method_not_allowed",
+        ),
+        (
+            format!("GET /{long} HTTP/1.1\r\n{AS_ALICE}connection: close\r\n\r\n"),
+            "414",
+            "target_too_long",
+        ),
+        (
+            format!(
+                "GET / HTTP/1.1\r\n{AS_ALICE}x: {long}\r\ny: {long}\r\nconnection: close\r\n\r\n"
+            ),
+            "431",
+            "head_too_long",
+        ),
     ];
     for (asked, status, reason) in cases {
         let answer = String::from_utf8(rig.raw(asked.as_bytes()).await).unwrap();
@@ -287,9 +302,11 @@ async fn a_websocket_is_recorded_message_by_message_and_echoes() {
             .filter_map(|event| event.payload)
             .collect();
         assert_eq!(texts, format!("hello{long}"), "{kind}");
-        let binary = rig.tape.of(kind).into_iter().find(|event| {
-            event.payload_type.as_deref() == Some("websocket/binary;base64")
-        });
+        let binary = rig
+            .tape
+            .of(kind)
+            .into_iter()
+            .find(|event| event.payload_type.as_deref() == Some("websocket/binary;base64"));
         assert_eq!(binary.unwrap().payload.as_deref(), Some("/wAB"));
     }
     let events = rig.tape.all();

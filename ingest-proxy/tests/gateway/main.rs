@@ -1,6 +1,8 @@
 //! The gateway between a real client and a real upstream, on loopback, with a recorder that can be
 //! slow, stuck or broken.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on ends")]
+
 mod agent_server;
 mod agents;
 mod callers;
@@ -8,3 +10,4 @@ mod http_forms;
 mod order;
 mod rig;
 mod tape;
+mod tls;

@@ -169,7 +169,9 @@ async fn events_that_arrive_while_a_record_is_awaited_share_the_next_one() {
     for piece in &pieces {
         let length = piece.payload.as_ref().map_or(0, String::len) as i64;
         assert!(piece.frames.iter().all(|f| (0..length).contains(&f.offset)));
-        assert!(piece.frames.windows(2).all(|w| w[0].offset < w[1].offset && w[0].time <= w[1].time));
+        assert!(
+            piece.frames.windows(2).all(|w| w[0].offset < w[1].offset && w[0].time <= w[1].time)
+        );
     }
     rig.tape.whole().await;
 }
@@ -249,7 +251,8 @@ async fn a_slow_client_slows_the_upstream_down() {
     // Nobody reads. What was recorded stops growing long before the whole has come.
     let mut last = (0, 0);
     until("the recording to stand still", async || {
-        let recorded: i64 = rig.tape.of(Kind::Response).iter().filter_map(|r| r.payload_bytes).sum();
+        let recorded: i64 =
+            rig.tape.of(Kind::Response).iter().filter_map(|r| r.payload_bytes).sum();
         last = if recorded == last.0 { (recorded, last.1 + 1) } else { (recorded, 0) };
         (last.1 > 20).then_some(())
     })
@@ -261,7 +264,8 @@ async fn a_slow_client_slows_the_upstream_down() {
 #[tokio::test]
 async fn an_upload_is_recorded_as_it_streams_and_arrives_whole() {
     let rig = Rig::start().await;
-    let chunks = (0..300).map(|n: u32| Ok(Frame::data(Bytes::from(format!("chunk {n};").repeat(100)))));
+    let chunks =
+        (0..300).map(|n: u32| Ok(Frame::data(Bytes::from(format!("chunk {n};").repeat(100)))));
     let whole: String = (0..300).map(|n: u32| format!("chunk {n};").repeat(100)).collect();
     let streamed = StreamBody::new(stream::iter(chunks).boxed());
     let request = Request::post(rig.url("/echo")).header("content-type", "text/plain");

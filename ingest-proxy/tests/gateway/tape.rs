@@ -42,7 +42,11 @@ struct Taken {
 impl Tape {
     pub(crate) fn new() -> Self {
         let judge: Judge = Box::new(|_| NOW);
-        Self(Arc::new(Inner { judge: Mutex::new(judge), taken: Mutex::default(), stage: Mutex::default() }))
+        Self(Arc::new(Inner {
+            judge: Mutex::new(judge),
+            taken: Mutex::default(),
+            stage: Mutex::default(),
+        }))
     }
 
     pub(crate) fn judge(&self, judge: impl Fn(&AuditEvent) -> Fate + Send + Sync + 'static) {
