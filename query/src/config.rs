@@ -14,8 +14,8 @@ use trailgate_topics::BackboneConfig;
 use crate::engine::EngineLimits;
 use crate::hot_tail::TailLimits;
 use crate::limits::{
-    ROWS_MAX, STATEMENT_TIME_MAX, STATEMENTS_MAX, STATEMENTS_MEMORY_MAX_BYTES, TAIL_DISK_MAX_BYTES,
-    TAIL_MEMORY_MAX_BYTES,
+    ROWS_MAX, STATEMENT_TIME_MAX, STATEMENTS_MAX, STATEMENTS_MEMORY_MAX_BYTES,
+    STATEMENTS_SPILL_MAX_BYTES, TAIL_DISK_MAX_BYTES, TAIL_MEMORY_MAX_BYTES,
 };
 
 /// The whole file.
@@ -78,6 +78,9 @@ pub struct QueryConfig {
     /// Memory of all statements together.
     #[serde(default = "memory_default")]
     pub max_memory_bytes: usize,
+    /// Disk that statements may spill to, all together, under `scratch`.
+    #[serde(default = "spill_default")]
+    pub max_spill_bytes: u64,
     /// Memory of the hot tail.
     #[serde(default = "tail_memory_default")]
     pub tail_memory_bytes: usize,
@@ -142,6 +145,7 @@ impl QueryConfig {
             max_time_s: time_default(),
             max_statements: STATEMENTS_MAX,
             max_memory_bytes: STATEMENTS_MEMORY_MAX_BYTES,
+            max_spill_bytes: STATEMENTS_SPILL_MAX_BYTES,
             tail_memory_bytes: TAIL_MEMORY_MAX_BYTES,
             tail_disk_bytes: TAIL_DISK_MAX_BYTES,
         }
@@ -172,6 +176,7 @@ impl QueryConfig {
             time: Duration::from_secs(self.max_time_s),
             statements: self.max_statements,
             memory_bytes: self.max_memory_bytes,
+            spill_bytes: self.max_spill_bytes,
             scratch: self.scratch.join("statements"),
         })
     }
@@ -209,6 +214,10 @@ const fn statements_default() -> usize {
 
 const fn memory_default() -> usize {
     STATEMENTS_MEMORY_MAX_BYTES
+}
+
+const fn spill_default() -> u64 {
+    STATEMENTS_SPILL_MAX_BYTES
 }
 
 const fn tail_memory_default() -> usize {

@@ -44,6 +44,8 @@ pub struct EngineLimits {
     pub statements: usize,
     /// Memory of all statements together.
     pub memory_bytes: usize,
+    /// Disk that all statements together may spill to.
+    pub spill_bytes: u64,
     /// Where sorts and joins spill: a folder of its own.
     pub scratch: PathBuf,
 }
@@ -57,6 +59,7 @@ impl EngineLimits {
             time: STATEMENT_TIME_MAX,
             statements: STATEMENTS_MAX,
             memory_bytes: STATEMENTS_MEMORY_MAX_BYTES,
+            spill_bytes: STATEMENTS_SPILL_MAX_BYTES,
             scratch,
         }
     }
@@ -118,7 +121,7 @@ impl Engine {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory_bytes)))
             .with_temp_file_path(limits.scratch.clone())
-            .with_max_temp_directory_size(STATEMENTS_SPILL_MAX_BYTES)
+            .with_max_temp_directory_size(limits.spill_bytes)
             .with_object_store_registry(Arc::new(OnlyTheTable::default()))
             .build_arc()?;
         let workers = Workers::start().map_err(DataFusionError::IoError)?;
@@ -318,8 +321,7 @@ async fn plan(
 }
 
 fn session() -> SessionConfig {
-    let mut config =
-        SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
+    let mut config = SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
     // So that an error says where in the statement it is.
     config.options_mut().sql_parser.collect_spans = true;
     config

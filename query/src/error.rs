@@ -57,10 +57,10 @@ impl StatementError {
 
 impl From<DataFusionError> for StatementError {
     fn from(error: DataFusionError) -> Self {
-        let place = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| Place {
-            line: span.start.line,
-            column: span.start.column,
-        });
+        let place = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Place { line: span.start.line, column: span.start.column });
         let plan = |told: &str| Self::Plan { told: first_line(told), place };
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory,

@@ -53,8 +53,13 @@ impl Format {
     pub fn accepted(accept: &str) -> Result<Self, UnknownFormat> {
         let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or("").trim());
         let known = |range: &str| match range.to_ascii_lowercase().as_str() {
-            "application/x-ndjson" | "application/jsonl" | "application/json-lines"
-            | "application/json" | "application/*" | "*/*" | "" => Some(Self::JsonLines),
+            "application/x-ndjson"
+            | "application/jsonl"
+            | "application/json-lines"
+            | "application/json"
+            | "application/*"
+            | "*/*"
+            | "" => Some(Self::JsonLines),
             "text/csv" | "text/*" => Some(Self::Csv),
             "application/vnd.apache.arrow.stream" => Some(Self::ArrowIpc),
             _ => None,

@@ -84,7 +84,12 @@ struct Chunk {
 impl HotTail {
     /// An empty tail behind `snapshot` for a topic of `partitions`.
     #[must_use]
-    pub fn behind(snapshot: Snapshot, schema: SchemaRef, partitions: u32, limits: TailLimits) -> Self {
+    pub fn behind(
+        snapshot: Snapshot,
+        schema: SchemaRef,
+        partitions: u32,
+        limits: TailLimits,
+    ) -> Self {
         let mut state = State {
             limits,
             snapshot,
@@ -228,8 +233,8 @@ impl State {
             return None;
         }
         let held = self.partitions.iter();
-        let (partition, held) =
-            held.max_by_key(|(_, held)| held.chunks.iter().map(|chunk| chunk.memory).sum::<usize>())?;
+        let (partition, held) = held
+            .max_by_key(|(_, held)| held.chunks.iter().map(|chunk| chunk.memory).sum::<usize>())?;
         held.chunks.iter().find_map(|chunk| match &chunk.rows {
             Rows::Memory(batches) => {
                 let file = format!("{}-{}.arrow", partition.0, chunk.end_index);
@@ -269,7 +274,8 @@ impl State {
     }
 
     fn tail_state(&self) -> TailState {
-        let full = self.memory >= self.limits.memory_bytes && self.spilled >= self.limits.disk_bytes;
+        let full =
+            self.memory >= self.limits.memory_bytes && self.spilled >= self.limits.disk_bytes;
         let behind = self.partitions.values().any(|held| held.caught_up_at.is_none());
         match (full, behind || !self.reachable) {
             (true, _) => TailState::Full,

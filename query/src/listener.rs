@@ -33,10 +33,7 @@ pub(crate) struct Listener {
 
 impl Listener {
     /// Binds `address`.
-    pub(crate) async fn bind(
-        address: SocketAddr,
-        tls: Option<&TlsConfig>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr, tls: Option<&TlsConfig>) -> anyhow::Result<Self> {
         let tls = tls.map(server_tls).transpose()?.map(TlsAcceptor::from);
         let tcp = TcpListener::bind(address).await.map_err(|error| {
             anyhow::anyhow!("query.listen: {address} can't be bound: {}", error.kind())

@@ -85,7 +85,8 @@ impl Pinned {
     /// # Errors
     /// If they do not plan together: a mistake of this program.
     pub async fn events(&self) -> PlanResult<Arc<dyn TableProvider>> {
-        let archived = self.snapshot.provider().await.map_err(|e| DataFusionError::External(e.into()))?;
+        let archived =
+            self.snapshot.provider().await.map_err(|e| DataFusionError::External(e.into()))?;
         let archived = LogicalPlanBuilder::scan("archived", provider_as_source(archived), None)?;
         let parts: Vec<Arc<dyn PartitionStream>> = self
             .tail
@@ -128,7 +129,10 @@ impl PartitionStream for TailPart {
             Rows::Memory(batches) => {
                 let batches = Arc::clone(batches);
                 let rows = (0..batches.len()).map(move |n| from_index(&batches[n], from));
-                Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream::iter(rows)))
+                Box::pin(RecordBatchStreamAdapter::new(
+                    Arc::clone(&self.schema),
+                    stream::iter(rows),
+                ))
             }
             Rows::Disk(spilled) => {
                 let batches = read_spilled(Arc::clone(spilled), Arc::clone(&self.schema), from);

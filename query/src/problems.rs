@@ -8,7 +8,7 @@ use trailgate_schemas::EventId;
 
 use crate::error::StatementError;
 use crate::guard::{Place, Refused};
-use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES};
+use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES, SQL_WORDS_MAX};
 
 /// A statement without an answer. `event_id` names the record of it, if it has one.
 pub(crate) fn of_statement(error: &StatementError, event_id: Option<EventId>) -> Problem {
@@ -48,6 +48,8 @@ fn of_refused(refused: &Refused) -> Problem {
     match refused {
         Refused::TooLong => Problem::new(refused.code(), BAD, "The statement is too long")
             .missing(format!("a statement of at most {SQL_MAX_BYTES} bytes")),
+        Refused::TooComplex => Problem::new(refused.code(), BAD, "The statement is too complex")
+            .missing(format!("a statement of at most {SQL_WORDS_MAX} words and signs")),
         Refused::Empty => {
             Problem::new(refused.code(), BAD, "There is no statement").missing("a statement")
         }

@@ -8,10 +8,10 @@ use trailgate_schemas::AuditEvent;
 use trailgate_topics::{RawWriter, RecordError};
 
 /// A record on its way: resolves when it is durable, or is not going to be.
-pub type Record = Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send>>;
+pub(crate) type Record = Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send>>;
 
 /// Where events go.
-pub trait Recorder: Send + Sync + 'static {
+pub(crate) trait Recorder: Send + Sync + 'static {
     /// Takes an event now.
     fn record(&self, event: AuditEvent) -> Record;
 }

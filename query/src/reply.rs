@@ -4,10 +4,10 @@
 //! look like a whole answer: JSON lines end with a line that says so; CSV and Arrow say so in
 //! trailers to a client that reads them (`TE: trailers`), and break off for one that does not.
 
-use axum::body::Body;
-use axum::response::Response;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use axum::body::Body;
+use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, TRAILER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -26,7 +26,9 @@ impl ObjectStoreRegistry for OnlyTheTable {
     fn get_store(&self, url: &Url) -> PlanResult<Arc<dyn ObjectStore>> {
         let stores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let store = stores.get(&name(url)).cloned();
-        store.ok_or_else(|| DataFusionError::Plan("nothing outside the record can be read".to_owned()))
+        store.ok_or_else(|| {
+            DataFusionError::Plan("nothing outside the record can be read".to_owned())
+        })
     }
 }
 

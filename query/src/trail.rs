@@ -143,7 +143,10 @@ mod tests {
         assert_eq!((one.session_id, one.session_rule), (two.session_id, SessionRule::Caller));
         assert_eq!((one.actor.as_str(), one.stream_count), ("ann", Some(1)));
         let nobody = trail.login_refused(from, Refusal::Expired);
-        assert_eq!((nobody.actor.as_str(), nobody.reason.as_deref()), ("[unverified]", Some("expired")));
+        assert_eq!(
+            (nobody.actor.as_str(), nobody.reason.as_deref()),
+            ("[unverified]", Some("expired"))
+        );
         assert_ne!(nobody.session_id, trail.login_refused(from, Refusal::Expired).session_id);
     }
 }

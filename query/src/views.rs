@@ -12,8 +12,8 @@ pub(crate) const EVENTS: &str = "events";
 /// Each view and its SQL, in the order in which they may use one another.
 pub(crate) const VIEWS: [(&str, &str); 3] = [
     ("sessions", include_str!("views/sessions.sql")),
-    ("runs", include_str!("views/runs.sql")),
     ("nodes", include_str!("views/nodes.sql")),
+    ("runs", include_str!("views/runs.sql")),
 ];
 
 /// Gives `context` the events and the views over them.

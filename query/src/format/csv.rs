@@ -46,11 +46,7 @@ fn written(header: bool, batch: &RecordBatch) -> Result<Bytes, ArrowError> {
 }
 
 fn flat_type(data_type: &DataType) -> DataType {
-    if data_type.is_nested() || data_type.is_binary() {
-        DataType::Utf8
-    } else {
-        data_type.clone()
-    }
+    if data_type.is_nested() || data_type.is_binary() { DataType::Utf8 } else { data_type.clone() }
 }
 
 fn flat(column: &ArrayRef, field: &FieldRef) -> Result<ArrayRef, ArrowError> {
