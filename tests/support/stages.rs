@@ -108,8 +108,11 @@ impl Stages {
     /// Starts the query stage.
     pub async fn start_query(&mut self) {
         let port = self.port("query");
-        let head =
-            format!("[query]\nlisten = \"127.0.0.1:{port}\"\nallow_groups = [\"auditors\"]\n");
+        let head = format!(
+            "[query]\nlisten = \"127.0.0.1:{port}\"\nallow_groups = [\"auditors\"]\n\
+             scratch = \"{}\"\n",
+            self.folder().join("scratch").display(),
+        );
         let config = [head, self.backbone(), self.keys(), self.table(), self.identity()].join("\n");
         self.launch("query", "query", &config).await;
     }
