@@ -50,8 +50,8 @@ pub(crate) struct Archiver {
     held: BTreeMap<Partition, Held>,
     batch: Batch,
     on_way: Option<OnWay>,
-    /// Waiting until nothing is on its way.
-    assignments: Vec<Assignment>,
+    /// Waiting until nothing is on its way, each with those of its partitions that went meanwhile.
+    assignments: Vec<(Assignment, BTreeSet<Partition>)>,
     /// Waiting until nothing of them is held, each until its deadline.
     revocations: Vec<(Revocation, Instant)>,
     backbone_answers: bool,
@@ -138,12 +138,20 @@ impl Archiver {
         self.backbone_answers = !matches!(message, Message::Unreachable);
         match message {
             Message::Record(custody) => return self.take_record(custody).await,
-            Message::Assigned(assignment) => self.assignments.push(assignment),
+            Message::Assigned(assignment) => {
+                let came = assignment.partitions().iter().map(|assigned| assigned.partition);
+                self.let_go(&came.collect::<Vec<_>>());
+                self.assignments.push((assignment, BTreeSet::new()));
+            }
             Message::Revoked(revocation) => {
+                self.unassign(revocation.partitions());
                 let deadline = Instant::now() + revocation.deadline();
                 self.revocations.push((revocation, deadline));
             }
-            Message::Lost(partitions) => self.let_go(&partitions),
+            Message::Lost(partitions) => {
+                self.unassign(&partitions);
+                self.let_go(&partitions);
+            }
             Message::Missing { partition, low, wanted } => {
                 self.stop_at_gap(partition, low, wanted);
             }
@@ -248,6 +256,13 @@ impl Archiver {
         for partition in partitions {
             self.held.remove(partition);
             self.batch.drop_partition(*partition);
+        }
+    }
+
+    /// Remembers that partitions went which may not have been started yet.
+    fn unassign(&mut self, partitions: &[Partition]) {
+        for (_, gone) in &mut self.assignments {
+            gone.extend(partitions);
         }
     }
 
@@ -360,9 +375,10 @@ impl Archiver {
             Err(_) => return self.flush.store.not_ready("store"),
         }
         self.flush.store.ready();
-        for assignment in std::mem::take(&mut self.assignments) {
-            let starts = assignment.partitions().to_vec().into_iter();
-            let starts = starts.filter_map(|assigned| self.start_of(assigned)).collect();
+        for (assignment, gone) in std::mem::take(&mut self.assignments) {
+            let came = assignment.partitions().to_vec().into_iter();
+            let came = came.filter(|assigned| !gone.contains(&assigned.partition));
+            let starts = came.filter_map(|assigned| self.start_of(assigned)).collect();
             assignment.start(starts);
         }
         self.tell_health();

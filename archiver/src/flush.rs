@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 use trailgate_service::{Clock, Ids, Part};
 use trailgate_table::{
     CommitOutcome, DecodeError, EncodeError, EncodedFile, KnowError, PendingCommit, Snapshot,
@@ -12,8 +11,8 @@ use trailgate_table::{
 };
 
 use crate::batch::Batch;
-use crate::limits::{RETRY_FIRST, RETRY_LAST};
 use crate::metrics::ArchiverMetrics;
+use crate::retry::Retry;
 use crate::schemas::Schemas;
 
 /// A mistake of this program: going on would repeat it.
@@ -42,6 +41,8 @@ pub(crate) struct Flush {
     pub(crate) metrics: ArchiverMetrics,
     /// Says how the store is.
     pub(crate) store: Part,
+    /// How long it waits between two attempts.
+    pub(crate) retry: Retry,
 }
 
 /// A batch whose outcome is certain.
@@ -98,7 +99,7 @@ impl Flush {
     }
 
     async fn commit(&self, mut pending: PendingCommit) -> End {
-        let mut wait = RETRY_FIRST;
+        let mut retry = self.retry;
         loop {
             match self.table.commit(pending).await {
                 CommitOutcome::Committed(table) => {
@@ -116,14 +117,13 @@ impl Flush {
                     pending = again;
                 }
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(RETRY_LAST);
+            retry.wait().await;
         }
     }
 
     /// The table's newest version, however long it takes.
     async fn look(&self) -> Snapshot {
-        let mut wait = RETRY_FIRST;
+        let mut retry = self.retry;
         loop {
             match self.table.snapshot().await {
                 Ok(table) => return table,
@@ -132,8 +132,7 @@ impl Flush {
                     self.store.not_ready("store");
                 }
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(RETRY_LAST);
+            retry.wait().await;
         }
     }
 }

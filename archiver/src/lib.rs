@@ -7,6 +7,7 @@ mod flush;
 pub mod limits;
 mod metrics;
 mod place;
+mod retry;
 mod run;
 mod schemas;
 mod trim;

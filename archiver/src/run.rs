@@ -10,8 +10,8 @@ use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
 use crate::archiver::Archiver;
 use crate::config::{ArchiveConfig, ArchiverConfig};
 use crate::flush::Flush;
-use crate::limits::{RETRY_FIRST, RETRY_LAST};
 use crate::metrics::ArchiverMetrics;
+use crate::retry::Retry;
 use crate::schemas::Schemas;
 use crate::trim::Trimmer;
 
@@ -69,6 +69,7 @@ pub async fn archive(
         ids: Arc::clone(&context.ids),
         metrics,
         store,
+        retry: Retry::default(),
     };
     let schemas = Schemas::of(backbone.registry());
     let archiver =
@@ -84,7 +85,7 @@ async fn patiently<T, E: std::fmt::Display>(
     attempt: impl AsyncFn() -> Result<T, E>,
     is_transient: impl Fn(&E) -> bool,
 ) -> Result<Option<T>, E> {
-    let mut wait = RETRY_FIRST;
+    let mut retry = Retry::default();
     loop {
         match until(stop, attempt()).await {
             None => return Ok(None),
@@ -94,10 +95,9 @@ async fn patiently<T, E: std::fmt::Display>(
             }
             Some(Err(error)) => return Err(error),
         }
-        if until(stop, tokio::time::sleep(wait)).await.is_none() {
+        if until(stop, retry.wait()).await.is_none() {
             return Ok(None);
         }
-        wait = (wait * 2).min(RETRY_LAST);
     }
 }
 

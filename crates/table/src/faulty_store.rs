@@ -14,6 +14,7 @@ use object_store::{
 };
 
 /// What happens to a request.
+#[allow(dead_code, reason = "each crate that tests with it uses its own part")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing.
@@ -24,6 +25,8 @@ pub(crate) enum Fault {
     After,
     /// It is done, its answer is lost, and so are all requests until [`Faults::mend`].
     AfterThenDown,
+    /// It fails, nothing was done, and so it goes with all requests until [`Faults::mend`].
+    Down,
 }
 
 /// The faults that are to come; clones are the same.
@@ -37,6 +40,7 @@ struct State {
     files: VecDeque<Fault>,
 }
 
+#[allow(dead_code, reason = "each crate that tests with it uses its own part")]
 impl Faults {
     /// The next creates of a commit in the log, in order.
     pub(crate) fn on_commits(&self, faults: impl IntoIterator<Item = Fault>) {
@@ -51,6 +55,13 @@ impl Faults {
     /// Every request fails from now on.
     pub(crate) fn go_down(&self) {
         self.0.lock().unwrap().down = true;
+    }
+
+    /// Every request fails from the next create of a commit on, that one included.
+    pub(crate) fn go_down_at_next_commit(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.commits.clear();
+        state.commits.push_back(Fault::Down);
     }
 
     /// Requests are answered again.
@@ -103,6 +114,10 @@ impl ObjectStore for FaultyStore {
         match self.faults.next(location) {
             Fault::None => self.inner.put_opts(location, payload, options).await,
             Fault::Before => Err(lost()),
+            Fault::Down => {
+                self.faults.go_down();
+                Err(lost())
+            }
             Fault::After => {
                 self.inner.put_opts(location, payload, options).await?;
                 Err(lost())
