@@ -90,7 +90,7 @@ pub(crate) struct Encoder {
 enum Form {
     JsonLines,
     Csv(csv::Csv),
-    ArrowIpc(arrow_ipc::ArrowIpc),
+    ArrowIpc(Box<arrow_ipc::ArrowIpc>),
 }
 
 impl Encoder {
@@ -99,7 +99,7 @@ impl Encoder {
         let form = match format {
             Format::JsonLines => Form::JsonLines,
             Format::Csv => Form::Csv(csv::Csv::new(plain.schema())),
-            Format::ArrowIpc => Form::ArrowIpc(arrow_ipc::ArrowIpc::new(plain.schema())?),
+            Format::ArrowIpc => Form::ArrowIpc(Box::new(arrow_ipc::ArrowIpc::new(plain.schema())?)),
         };
         Ok(Self { form, plain })
     }

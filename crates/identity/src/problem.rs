@@ -23,7 +23,10 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// assert!(problem.body().contains("urn:trailgate:problem:no_group"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Parts {
     code: &'static str,
     status: StatusCode,
     title: &'static str,
@@ -38,7 +41,7 @@ impl Problem {
     /// A problem of the type `code`, which never changes its meaning.
     #[must_use]
     pub fn new(code: &'static str, status: StatusCode, title: &'static str) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code,
             status,
             title,
@@ -47,71 +50,71 @@ impl Problem {
             event_id: None,
             more: Map::new(),
             retry_after: None,
-        }
+        }))
     }
 
     /// What happened this time.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// What was missing, as far as the caller may know.
     #[must_use]
     pub fn missing(mut self, missing: impl Into<Cow<'static, str>>) -> Self {
-        self.missing = Some(missing.into());
+        self.0.missing = Some(missing.into());
         self
     }
 
     /// The event that records it.
     #[must_use]
     pub fn event(mut self, event_id: Option<EventId>) -> Self {
-        self.event_id = event_id;
+        self.0.event_id = event_id;
         self
     }
 
     /// A member of its own, as `line`.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+        self.0.more.insert(name.to_owned(), value.into());
         self
     }
 
     /// When to try again.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// Its code.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// Its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The body.
     #[must_use]
     pub fn body(&self) -> String {
-        let mut body = self.more.clone();
+        let mut body = self.0.more.clone();
         let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        put("type", format!("{TYPE}{}", self.code).into());
-        put("title", self.title.into());
-        put("status", self.status.as_u16().into());
-        if let Some(detail) = &self.detail {
+        put("type", format!("{TYPE}{}", self.0.code).into());
+        put("title", self.0.title.into());
+        put("status", self.0.status.as_u16().into());
+        if let Some(detail) = &self.0.detail {
             put("detail", detail.as_ref().into());
         }
-        if let Some(missing) = &self.missing {
+        if let Some(missing) = &self.0.missing {
             put("missing", missing.as_ref().into());
         }
-        if let Some(event_id) = self.event_id {
+        if let Some(event_id) = self.0.event_id {
             put("event_id", event_id.to_string().into());
         }
         Value::Object(body).to_string()
@@ -121,18 +124,18 @@ impl Problem {
     #[must_use]
     pub fn response(&self) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(self.body()));
-        *response.status_mut() = self.status;
+        *response.status_mut() = self.0.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = match self.code {
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            let challenge = match self.0.code {
                 "missing_credential" => "Bearer",
                 _ => "Bearer error=\"invalid_token\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
         response
