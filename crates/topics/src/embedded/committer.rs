@@ -29,7 +29,7 @@ pub(super) struct Committer {
     pub(super) queue: Arc<Queue>,
     pub(super) heads: Arc<Heads>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Pages that the database may have: how a test fills the disk.
+    /// Pages that the database may have, 0 meaning as many as it can: how a test fills the disk.
     pub(super) pages_max: Arc<AtomicU32>,
 }
 
@@ -71,8 +71,7 @@ impl Committer {
         jobs: Vec<Job>,
         upkeep: &mut Upkeep,
     ) -> Result<(), BackboneError> {
-        storage::limit_pages(db, self.pages_max.load(Ordering::SeqCst))
-            .map_err(storage::storage)?;
+        self.limit_pages(db).map_err(storage::storage)?;
         if !jobs.is_empty() {
             self.commit(db, texts, jobs)?;
         }
@@ -112,13 +111,20 @@ impl Committer {
     /// Tries the storage, and goes on from what it holds.
     fn probe(&self) -> Option<Connection> {
         let db = storage::open_writer(&self.path).ok()?;
-        storage::limit_pages(&db, self.pages_max.load(Ordering::SeqCst)).ok()?;
+        self.limit_pages(&db).ok()?;
         db.execute_batch(PROBE).ok()?;
         let tips = storage::load_tips(&db).ok()?;
         self.heads.publish(tips, Topic::ALL.iter().copied());
         self.queue.mend();
         tracing::info!("embedded log's storage works again");
         Some(db)
+    }
+
+    fn limit_pages(&self, db: &Connection) -> rusqlite::Result<()> {
+        match self.pages_max.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            pages => storage::limit_pages(db, pages),
+        }
     }
 }
 

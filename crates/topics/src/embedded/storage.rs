@@ -77,13 +77,12 @@ pub(super) fn low(db: &Connection, topic: Topic, partition: Partition) -> rusqli
         .query_row((topic.name(), partition.0), |row| row.get(0).map(Offset))
 }
 
-/// Lets the database have no more than `pages`, 0 meaning as many as it can.
+/// Lets the database have no more than `pages` while it is open, or as many as it has.
 ///
 /// # Errors
 /// SQLite's.
 pub(super) fn limit_pages(db: &Connection, pages: u32) -> rusqlite::Result<()> {
-    let pages = if pages == 0 { PAGES_MAX } else { i64::from(pages) };
-    set(db, "max_page_count", pages)
+    set(db, "max_page_count", i64::from(pages))
 }
 
 /// What each partition of each topic holds, from the database alone.
@@ -209,7 +208,6 @@ fn code_name(extended: i32) -> String {
 }
 
 const FORMAT: i64 = 1;
-const PAGES_MAX: i64 = 4_294_967_294;
 const PAGE_BYTES: i64 = 16 * 1024;
 const INCREMENTAL: i64 = 2;
 const FULL: i64 = 2;
