@@ -8,8 +8,10 @@ use anyhow::{Context, bail};
 use arrow::ipc::reader::StreamReader;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
+use http_body_util::BodyExt;
 
 use crate::token::DevFile;
 
@@ -66,6 +68,7 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
         .bearer_auth(token.trim())
         .header("accept", accept)
         .header("content-type", "application/sql")
+        .header("te", "trailers")
         .body(arguments.statement.clone());
     let answer = asked.send().await.map_err(reqwest::Error::without_url);
     let answer = answer.with_context(|| format!("{url} can't be reached"))?;
@@ -74,12 +77,41 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
         let told = answer.text().await.unwrap_or_default();
         bail!("{}", refusal(status.as_u16(), &told));
     }
-    let said = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
-    let (until, tail) = (said("trailgate-complete-until"), said("trailgate-tail"));
-    let body = answer.bytes().await.context("the answer broke off: it is not whole")?;
+    let answer = Answer::read(answer).await?;
     match arguments.format {
-        Print::Table => print_table(&body, until.as_deref(), tail.as_deref()),
-        Print::Json | Print::Csv => Ok(std::io::stdout().write_all(&body)?),
+        Print::Table => print_table(&answer),
+        Print::Json | Print::Csv => Ok(std::io::stdout().write_all(&answer.body)?),
+    }?;
+    // JSON lines say so themselves.
+    if answer.is_cut && arguments.format == Print::Csv {
+        bail!("there are more rows than an answer may have: these are the first");
+    }
+    Ok(())
+}
+
+/// A whole answer, and what it says of itself.
+struct Answer {
+    body: Bytes,
+    complete_until: Option<String>,
+    tail: Option<String>,
+    is_cut: bool,
+}
+
+impl Answer {
+    async fn read(answer: reqwest::Response) -> anyhow::Result<Self> {
+        let (head, body) = http::Response::from(answer).into_parts();
+        let read = body.collect().await.map_err(|_| anyhow::anyhow!(BROKE_OFF))?;
+        let trailer = |name: &str| read.trailers()?.get(name)?.to_str().ok().map(str::to_owned);
+        if let Some(code) = trailer("trailgate-error") {
+            bail!("{BROKE_OFF}: {code}");
+        }
+        let header = |name: &str| head.headers.get(name)?.to_str().ok().map(str::to_owned);
+        Ok(Self {
+            complete_until: header("trailgate-complete-until"),
+            tail: header("trailgate-tail"),
+            is_cut: trailer("trailgate-cut").as_deref() == Some("true"),
+            body: read.to_bytes(),
+        })
     }
 }
 
@@ -109,24 +141,31 @@ fn refusal(status: u16, told: &str) -> String {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command answers")]
-fn print_table(body: &[u8], until: Option<&str>, tail: Option<&str>) -> anyhow::Result<()> {
+fn print_table(answer: &Answer) -> anyhow::Result<()> {
+    let body = answer.body.as_ref();
     let reader = StreamReader::try_new(body, None).context("the answer is no Arrow stream")?;
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(arrangement());
     table.set_header(reader.schema().fields().iter().map(|field| field.name().clone()));
     let mut rows = 0;
     for batch in reader {
-        let batch = batch.context("the answer broke off: it is not whole")?;
+        let batch = batch.context(BROKE_OFF)?;
         rows += batch.num_rows();
         add_rows(&mut table, &batch)?;
     }
     println!("{table}");
-    let ones = if rows == 1 { "row" } else { "rows" };
-    let until = until.unwrap_or("an unknown moment");
-    let tail = tail.filter(|tail| *tail != "following");
-    let tail = tail.map_or_else(String::new, |tail| format!("; the tail is {tail}"));
-    println!("{rows} {ones}, complete until {until}{tail}");
+    println!("{}", last_line(rows, answer));
     Ok(())
+}
+
+/// How much there is, and how complete it is.
+fn last_line(rows: usize, answer: &Answer) -> String {
+    let ones = if rows == 1 { "row" } else { "rows" };
+    let cut = if answer.is_cut { ", cut off there" } else { "" };
+    let until = answer.complete_until.as_deref().unwrap_or("an unknown moment");
+    let tail = answer.tail.as_deref().filter(|tail| *tail != "following");
+    let tail = tail.map_or_else(String::new, |tail| format!("; the tail is {tail}"));
+    format!("{rows} {ones}{cut}, complete until {until}{tail}")
 }
 
 fn add_rows(table: &mut Table, batch: &RecordBatch) -> anyhow::Result<()> {
@@ -155,6 +194,7 @@ fn arrangement() -> ContentArrangement {
     }
 }
 
+const BROKE_OFF: &str = "the answer broke off: it is not whole";
 /// Longer than the query stage lets a statement run.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A cell longer than this is for another format.
@@ -168,6 +208,19 @@ mod tests {
     fn a_cell_can_not_steer_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
         assert_eq!(printable(&"x".repeat(500)).chars().count(), CELL_MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_all_says_so() {
+        let answer = Answer {
+            body: Bytes::new(),
+            complete_until: Some("2026-11-23T12:00:00.000000Z".to_owned()),
+            tail: Some("full".to_owned()),
+            is_cut: true,
+        };
+        let said =
+            "1 row, cut off there, complete until 2026-11-23T12:00:00.000000Z; the tail is full";
+        assert_eq!(last_line(1, &answer), said);
     }
 
     #[test]
