@@ -90,6 +90,10 @@ impl Cleaner {
         if event.payload.is_none() && held.is_none() {
             return None;
         }
+        if !is_readable(event) {
+            withhold(event, "not_text");
+            return held;
+        }
         let ends = ends_body(event);
         let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
         let held_since = held.as_ref().filter(|body| body.has_tail()).map(|body| body.held_since);
@@ -188,6 +192,19 @@ impl Cleaner {
             *text = masked;
         }
     }
+}
+
+/// Whether a payload is text that the detectors read. Compressed bytes, UTF-16 and the like are
+/// not: what they say can't be masked, so it is not shown.
+fn is_readable(event: &AuditEvent) -> bool {
+    let is_bytes = event.payload_type.as_deref().is_some_and(|kind| kind.ends_with(";base64"));
+    !is_bytes && !event.payload.as_deref().is_some_and(|text| text.contains('\0'))
+}
+
+fn withhold(event: &mut AuditEvent, reason: &str) {
+    event.payload = None;
+    event.payload_state = PayloadState::Withheld;
+    event.payload_reason = Some(reason.to_owned());
 }
 
 /// Whether no more of the event's body comes: its record has the digest of the whole, or the event

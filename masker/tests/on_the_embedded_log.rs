@@ -1,5 +1,7 @@
 //! The masker as it runs: sealed events in by the one way in, masked events out, over restarts.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

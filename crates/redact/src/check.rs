@@ -17,6 +17,7 @@ pub(crate) enum Check {
     #[default]
     None,
     Random,
+    Keyed,
     Opaque,
     NotPlaceholder,
     Jwt,
@@ -37,6 +38,7 @@ impl Check {
         let holds = match self {
             Self::None | Self::Assignment => true,
             Self::Random => is_random(value),
+            Self::Keyed => is_keyed(value),
             Self::Opaque => value.len() >= 24 || value.bytes().any(|b| b.is_ascii_digit()),
             Self::NotPlaceholder => !is_placeholder(value),
             Self::Jwt => is_jwt(value),
@@ -65,6 +67,26 @@ pub(crate) fn entropy(value: &str) -> f64 {
 
 fn is_random(value: &str) -> bool {
     value.bytes().any(|b| b.is_ascii_digit()) && entropy(value) >= 2.8
+}
+
+/// Random enough to be a secret where a word before it says that it is one.
+pub(crate) fn is_keyed(value: &str) -> bool {
+    is_random(value)
+        && value.bytes().filter(u8::is_ascii_digit).count() >= 3
+        && value.len() >= 16
+        && !value.bytes().any(|b| b.is_ascii_whitespace())
+        && !is_uuid(value)
+        && !is_placeholder(value)
+}
+
+fn is_uuid(value: &str) -> bool {
+    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    value.len() >= 36
+        && value
+            .bytes()
+            .take(36)
+            .enumerate()
+            .all(|(at, b)| if is_dash(at) { b == b'-' } else { b.is_ascii_hexdigit() })
 }
 
 /// What people write where a secret would be: `${X}`, `<token>`, `****`, or a token of ours.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::is_placeholder;
+use crate::check::{is_keyed, is_placeholder};
 use crate::limits::NAME_MAX_BYTES;
 
 /// What a name says of its value.
@@ -17,6 +17,8 @@ pub(crate) enum NameClass {
     Code,
     /// A key or token: text without white space that is long enough to be one.
     Secret,
+    /// Perhaps a key: only what looks random.
+    Weak,
 }
 
 impl NameClass {
@@ -25,7 +27,7 @@ impl NameClass {
         match self {
             Self::Password => "password",
             Self::Code => "code",
-            Self::Secret => "secret",
+            Self::Secret | Self::Weak => "secret",
         }
     }
 
@@ -38,6 +40,7 @@ impl NameClass {
         match self {
             Self::Password => true,
             Self::Code => value.bytes().any(|b| b.is_ascii_digit()),
+            Self::Weak => is_keyed(value),
             Self::Secret => {
                 let is_mixed = value.bytes().any(|b| b.is_ascii_digit())
                     || value.bytes().any(|b| !b.is_ascii_alphabetic())
@@ -57,6 +60,7 @@ pub(crate) struct KeyNames {
     password: Names,
     code: Names,
     secret: Names,
+    weak: Names,
     not: Names,
 }
 
@@ -83,6 +87,7 @@ impl KeyNames {
             (&self.password, NameClass::Password),
             (&self.code, NameClass::Code),
             (&self.secret, NameClass::Secret),
+            (&self.weak, NameClass::Weak),
         ]
         .into_iter()
         .find_map(|(names, class)| names.has(&name).then_some(class))

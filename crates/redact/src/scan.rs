@@ -171,6 +171,8 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
     let sign = between.trim_start_matches(['\\', '"', '\'', '`', ')', ']', ' ', '\t']);
     let is_prose = sign.starts_with("is") || sign.starts_with("to");
     let is_tag = sign.starts_with('>');
+    // A list of arguments: `set("TOKEN", "…")`.
+    let is_list = sign.starts_with(',') && !(is_quoted && between.starts_with(['"', '\'']));
     let opens_tag = name.start > 0 && text.as_bytes()[name.start - 1] == b'<';
     let next = text.as_bytes().get(hit.secret.end);
     let is_code = !is_quoted && (matches!(next, Some(b'(' | b'[' | b'{')) || is_path(value));
@@ -178,8 +180,9 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
     hit.name = HitName::Named(class.rule());
     hit.holds = class.fits(value)
         && !is_code
+        && !is_list
         && (!is_tag || opens_tag)
-        && (!is_prose || (has_digit && value.len() >= 6));
+        && (!is_prose || is_quoted || (has_digit && value.len() >= 6));
 }
 
 /// `self.config.password` and the like: names, not values.

@@ -86,7 +86,7 @@ fn every_rule_finds_its_examples_and_leaves_its_counterexamples() {
 
 #[test]
 fn wrong_rules_are_named_and_not_repeated() {
-    let head = "version = '1'\nkey_names.password = {}\nkey_names.code = {}\nkey_names.secret = {}\nkey_names.not = {}\n";
+    let head = "version = '1'\nkey_names.password = {}\nkey_names.code = {}\nkey_names.secret = {}\nkey_names.weak = {}\nkey_names.not = {}\n";
     let parse = |rules: &str| Rules::parse(&format!("{head}{rules}")).map(|_| ());
     let rule = |id: &str, pattern: &str| format!("[[rule]]\nid = '{id}'\npattern = '{pattern}'\n");
     assert_eq!(parse(&rule("a", "x+")), Ok(()));
@@ -94,7 +94,7 @@ fn wrong_rules_are_named_and_not_repeated() {
     assert_eq!(parse(&rule("A b", "x")), Err(RulesError::Name { index: 0 }));
     let twice = rule("a", "x") + &rule("a", "y");
     assert_eq!(parse(&twice), Err(RulesError::Name { index: 1 }));
-    assert_eq!(parse("nonsense"), Err(RulesError::Form { line: 6 }));
+    assert_eq!(parse("nonsense"), Err(RulesError::Form { line: 7 }));
 }
 
 #[test]
