@@ -81,8 +81,10 @@ impl Follower {
     async fn follow_table(&self) {
         loop {
             tokio::time::sleep(SNAPSHOT_EVERY).await;
-            match self.table.snapshot().await {
-                Ok(snapshot) => self.tail.archived(snapshot),
+            let newest = self.table.snapshot().await;
+            let newest = newest.and_then(|snapshot| Ok((snapshot.schema()?, snapshot)));
+            match newest {
+                Ok((schema, snapshot)) => self.tail.archived(snapshot, &schema),
                 Err(error) => tracing::warn!(%error, "table can't be read; answers use the tail"),
             }
         }
@@ -106,7 +108,7 @@ impl Follower {
         let schema = snapshot.schema()?;
         self.tail.restart(snapshot, Arc::clone(&schema), self.backbone.partitions());
         let mut decoder = Decoder::new(schema);
-        loop {
+        while !self.tail.is_outdated() {
             if !self.tail.has_room() {
                 self.part.ready();
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -123,6 +125,7 @@ impl Follower {
             decoder = self.take(decoder, batch).await?;
             self.part.ready();
         }
+        Ok(())
     }
 
     async fn open_tail(&self, snapshot: &Snapshot) -> Result<Box<dyn Tail>, BackboneError> {
@@ -153,7 +156,7 @@ impl Follower {
         }
         let (tail, ends) = (self.tail.clone(), batch.ends);
         let taken = tokio::task::spawn_blocking(move || tail.take(rows, &ends)).await;
-        taken.map_err(|_| FollowError::Ended)??;
+        taken.map_err(|_| FollowError::Ended)?;
         Ok(decoder)
     }
 

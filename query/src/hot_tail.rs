@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use trailgate_schemas::Micros;
 use trailgate_table::{LogPartition, Snapshot};
 use trailgate_topics::TailEnd;
 
-use crate::limits::{TAIL_DISK_MAX_BYTES, TAIL_MEMORY_MAX_BYTES};
+use crate::limits::{TAIL_CHUNK_RECORDS, TAIL_DISK_MAX_BYTES, TAIL_MEMORY_MAX_BYTES};
 use crate::pinned::{Pinned, Rows, TailRows, TailState};
 use crate::spill::{SpillError, Spilled};
 
@@ -63,7 +64,13 @@ struct State {
     partitions: BTreeMap<LogPartition, Held>,
     memory: usize,
     spilled: u64,
+    /// Files written so far: none has the name of another, which a statement may still read.
+    files: u64,
     reachable: bool,
+    /// The disk took the last chunk that was to be spilled.
+    can_spill: bool,
+    /// The table has other columns than these rows.
+    is_outdated: bool,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +84,7 @@ struct Held {
 #[derive(Debug)]
 struct Chunk {
     end_index: i64,
+    count: i64,
     memory: usize,
     rows: Rows,
 }
@@ -97,7 +105,10 @@ impl HotTail {
             partitions: BTreeMap::new(),
             memory: 0,
             spilled: 0,
+            files: 0,
             reachable: false,
+            can_spill: true,
+            is_outdated: false,
         };
         state.restart(partitions);
         Self(Arc::new(Mutex::new(state)))
@@ -119,16 +130,19 @@ impl HotTail {
     /// Whether another read may be taken in.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let state = self.state();
-        state.memory < state.limits.memory_bytes || state.spilled < state.limits.disk_bytes
+        !self.state().is_full()
+    }
+
+    /// Whether the table has other columns by now: the tail must begin again.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.state().is_outdated
     }
 
     /// Takes in what was read: rows, then how far each partition stands. Spills what is over the
-    /// bound in memory, oldest first. Blocks on the disk.
-    ///
-    /// # Errors
-    /// If the disk refuses; what was taken in is kept in memory.
-    pub fn take(&self, rows: Vec<NewRows>, ends: &[TailEnd]) -> Result<(), SpillError> {
+    /// bound in memory, oldest first; what the disk refuses stays in memory, and the tail is full
+    /// then. Blocks on the disk.
+    pub fn take(&self, rows: Vec<NewRows>, ends: &[TailEnd]) {
         {
             let mut state = self.state();
             state.reachable = true;
@@ -140,7 +154,11 @@ impl HotTail {
                 held.caught_up_at = end.caught_up_at;
             }
         }
-        self.spill()
+        let spilled = self.spill();
+        if let Err(error) = &spilled {
+            tracing::warn!(%error, "the tail stays in memory");
+        }
+        self.state().can_spill = spilled.is_ok();
     }
 
     /// The backbone can't be reached for now.
@@ -150,10 +168,15 @@ impl HotTail {
         // What was caught up with stays so; it is only no longer known of later moments.
     }
 
-    /// The table has a newer version: what it holds is forgotten here.
-    pub fn archived(&self, snapshot: Snapshot) {
+    /// The table has a newer version with the columns `schema`: what it holds is forgotten here. One
+    /// with other columns is not taken: the tail must begin again with it.
+    pub fn archived(&self, snapshot: Snapshot, schema: &SchemaRef) {
         let mut state = self.state();
         if snapshot.version() < state.snapshot.version() {
+            return;
+        }
+        if *schema != state.schema {
+            state.is_outdated = true;
             return;
         }
         state.snapshot = snapshot;
@@ -215,29 +238,36 @@ impl State {
         let fresh = |p| Held { next_index: ids_of(p), ..Held::default() };
         self.partitions = (0..partitions).map(LogPartition).map(|p| (p, fresh(p))).collect();
         (self.memory, self.spilled, self.reachable) = (0, 0, false);
+        (self.can_spill, self.is_outdated) = (true, false);
     }
 
     fn add(&mut self, rows: NewRows) {
-        let memory = rows.batches.iter().map(RecordBatch::get_array_memory_size).sum();
         let held = self.partitions.entry(rows.partition).or_default();
         held.next_index = rows.first_index + rows.count;
         held.last_at = Some(rows.last_at);
-        let rows = Rows::Memory(Arc::new(rows.batches));
-        held.chunks.push_back(Chunk { end_index: held.next_index, memory, rows });
-        self.memory += memory;
+        let before = held.memory();
+        held.chunks.push_back(Chunk::new(held.next_index, rows.count, rows.batches));
+        held.merge(&self.schema);
+        self.memory = self.memory + held.memory() - before;
+    }
+
+    /// Whether there is room neither in memory nor on the disk.
+    fn is_full(&self) -> bool {
+        let no_disk = self.spilled >= self.limits.disk_bytes || !self.can_spill;
+        self.memory >= self.limits.memory_bytes && no_disk
     }
 
     /// The oldest chunk in memory of the partition that holds most, if memory is over its bound.
-    fn to_spill(&self) -> Option<(LogPartition, i64, Arc<Vec<RecordBatch>>, String)> {
+    fn to_spill(&mut self) -> Option<(LogPartition, i64, Arc<Vec<RecordBatch>>, String)> {
         if self.memory <= self.limits.memory_bytes || self.spilled >= self.limits.disk_bytes {
             return None;
         }
+        self.files += 1;
         let held = self.partitions.iter();
-        let (partition, held) = held
-            .max_by_key(|(_, held)| held.chunks.iter().map(|chunk| chunk.memory).sum::<usize>())?;
+        let (partition, held) = held.max_by_key(|(_, held)| held.memory())?;
         held.chunks.iter().find_map(|chunk| match &chunk.rows {
             Rows::Memory(batches) => {
-                let file = format!("{}-{}.arrow", partition.0, chunk.end_index);
+                let file = format!("{}.arrow", self.files);
                 Some((*partition, chunk.end_index, Arc::clone(batches), file))
             }
             Rows::Disk(_) => None,
@@ -274,8 +304,7 @@ impl State {
     }
 
     fn tail_state(&self) -> TailState {
-        let full =
-            self.memory >= self.limits.memory_bytes && self.spilled >= self.limits.disk_bytes;
+        let full = self.is_full();
         let behind = self.partitions.values().any(|held| held.caught_up_at.is_none());
         match (full, behind || !self.reachable) {
             (true, _) => TailState::Full,
@@ -284,3 +313,38 @@ impl State {
         }
     }
 }
+
+impl Held {
+    fn memory(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.memory).sum()
+    }
+
+    /// Makes one chunk of the last two while they are of a size, so that rows that come one by one
+    /// are copied a few times each and lie in few chunks: a chunk of one row takes 20 KiB, mostly
+    /// of empty columns, and each one is work for every statement.
+    fn merge(&mut self, schema: &SchemaRef) {
+        let most = i64::try_from(TAIL_CHUNK_RECORDS).unwrap_or(i64::MAX);
+        while let [.., before, last] = &*self.chunks.make_contiguous() {
+            let (Rows::Memory(one), Rows::Memory(two)) = (&before.rows, &last.rows) else { return };
+            let count = before.count + last.count;
+            if before.count > 2 * last.count || count > most {
+                return;
+            }
+            // They have the same columns; were it not so, they would stay as they are.
+            let Ok(batch) = concat_batches(schema, one.iter().chain(two.iter())) else { return };
+            let merged = Chunk::new(last.end_index, count, vec![batch]);
+            self.chunks.truncate(self.chunks.len() - 2);
+            self.chunks.push_back(merged);
+        }
+    }
+}
+
+impl Chunk {
+    fn new(end_index: i64, count: i64, batches: Vec<RecordBatch>) -> Self {
+        let memory = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        Self { end_index, count, memory, rows: Rows::Memory(Arc::new(batches)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

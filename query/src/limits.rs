@@ -85,3 +85,6 @@ pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Pieces of an answer that may wait for its reader.
 pub const PIECES_AHEAD: usize = 2;
+
+/// Streams that a statement reads the tail by: some for each core, and few enough to plan.
+pub const TAIL_STREAMS: usize = 8;

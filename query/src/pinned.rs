@@ -17,11 +17,13 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use futures::stream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use trailgate_schemas::Micros;
 use trailgate_table::{LOG_INDEX, Snapshot};
 
-use crate::spill::Spilled;
+use crate::limits::TAIL_STREAMS;
+use crate::spill::{SpillError, Spilled};
 
 /// How the tail stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +90,7 @@ impl Pinned {
         let archived =
             self.snapshot.provider().await.map_err(|e| DataFusionError::External(e.into()))?;
         let archived = LogicalPlanBuilder::scan("archived", provider_as_source(archived), None)?;
-        let parts: Vec<Arc<dyn PartitionStream>> = self
-            .tail
-            .iter()
-            .map(|rows| {
-                let (schema, rows) = (Arc::clone(&self.schema), rows.clone());
-                Arc::new(TailPart { schema, rows }) as Arc<dyn PartitionStream>
-            })
-            .collect();
+        let parts = self.tail_parts();
         if parts.is_empty() {
             let view = datafusion::datasource::ViewTable::new(archived.build()?, None);
             return Ok(Arc::new(view));
@@ -105,11 +100,21 @@ impl Pinned {
         let plan = archived.union(tail.build()?)?.build()?;
         Ok(Arc::new(datafusion::datasource::ViewTable::new(plan, None)))
     }
+
+    /// The tail in a few streams, however many chunks there are: each stream is a task of the plan.
+    fn tail_parts(&self) -> Vec<Arc<dyn PartitionStream>> {
+        let each = self.tail.len().div_ceil(TAIL_STREAMS).max(1);
+        let parts = self.tail.chunks(each).map(|rows| {
+            let (schema, rows) = (Arc::clone(&self.schema), rows.to_vec());
+            Arc::new(TailPart { schema, rows }) as Arc<dyn PartitionStream>
+        });
+        parts.collect()
+    }
 }
 
 struct TailPart {
     schema: SchemaRef,
-    rows: TailRows,
+    rows: Vec<TailRows>,
 }
 
 impl fmt::Debug for TailPart {
@@ -124,20 +129,22 @@ impl PartitionStream for TailPart {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let from = self.rows.from_index;
-        match &self.rows.rows {
+        let schema = Arc::clone(&self.schema);
+        let chunks = stream::iter(self.rows.clone());
+        let batches = chunks.flat_map(move |rows| rows.read(&schema));
+        Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
+    }
+}
+
+impl TailRows {
+    fn read(self, schema: &SchemaRef) -> BoxStream<'static, PlanResult<RecordBatch>> {
+        let from = self.from_index;
+        match self.rows {
             Rows::Memory(batches) => {
-                let batches = Arc::clone(batches);
                 let rows = (0..batches.len()).map(move |n| from_index(&batches[n], from));
-                Box::pin(RecordBatchStreamAdapter::new(
-                    Arc::clone(&self.schema),
-                    stream::iter(rows),
-                ))
+                stream::iter(rows).boxed()
             }
-            Rows::Disk(spilled) => {
-                let batches = read_spilled(Arc::clone(spilled), Arc::clone(&self.schema), from);
-                Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), batches))
-            }
+            Rows::Disk(spilled) => read_spilled(spilled, Arc::clone(schema), from).boxed(),
         }
     }
 }
@@ -150,7 +157,7 @@ fn read_spilled(
 ) -> impl futures::Stream<Item = PlanResult<RecordBatch>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
-        let damaged = |_| DataFusionError::Execution("spilled tail is damaged".to_owned());
+        let damaged = |_| DataFusionError::External(SpillError::Damaged.into());
         let reader = match spilled.read(&schema) {
             Ok(reader) => reader,
             Err(error) => {

@@ -8,7 +8,7 @@ use trailgate_schemas::EventId;
 
 use crate::error::StatementError;
 use crate::guard::{Place, Refused};
-use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES, SQL_WORDS_MAX};
+use crate::limits::{SQL_MAX_BYTES, SQL_WORDS_MAX};
 
 /// A statement without an answer. `event_id` names the record of it, if it has one.
 pub(crate) fn of_statement(error: &StatementError, event_id: Option<EventId>) -> Problem {
@@ -56,8 +56,7 @@ fn of_refused(refused: &Refused) -> Problem {
         Refused::Several => Problem::new(refused.code(), BAD, "There is more than one statement")
             .missing("one statement at a time"),
         Refused::Syntax { place } => {
-            let problem = Problem::new(refused.code(), BAD, "The statement does not parse")
-                .detail(format!("A statement may nest {SQL_DEPTH_MAX} deep."));
+            let problem = Problem::new(refused.code(), BAD, "The statement does not parse");
             at(problem, *place)
         }
         Refused::NotReading => {
