@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use trailgate_envelope::KeysFolder;
-use trailgate_service::{Context, LogConfig, install_crypto, start_log, stop_on_panic};
+use trailgate_service::{Context, LogConfig, LogLevel, install_crypto, start_log, stop_on_panic};
 use trailgate_topics::{Backbone, BackboneConfig, EmbeddedConfig, open_backbone};
 
 use crate::dev_issuer::{Beside, DevIssuer};
@@ -44,7 +44,7 @@ pub(crate) struct UpArguments {
     issuer_listen: Option<SocketAddr>,
     /// How much is logged: error, warn, info, debug.
     #[arg(long, default_value = "warn")]
-    log: String,
+    log: LogLevel,
 }
 
 /// What the parts of one process share.
@@ -62,7 +62,7 @@ pub(crate) struct Up {
 /// # Errors
 /// If it can't start, or a stage fails.
 pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
-    start_log(&LogConfig { level: arguments.log.clone(), ..LogConfig::default() });
+    start_log(&LogConfig { level: arguments.log, ..LogConfig::default() });
     install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(up(arguments));

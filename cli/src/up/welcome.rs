@@ -7,7 +7,6 @@ use crate::token::DevFile;
 
 #[expect(clippy::print_stdout, reason = "this is what the command answers")]
 pub(crate) fn say(data: &Path, dev: &DevFile, langgraph: Option<&str>) {
-    let hours = TOKEN_LIFE.as_secs() / 3600;
     println!("Trailgate is up; its data is in {}\n", data.display());
     match langgraph {
         Some(upstream) => println!("  LangGraph   {}  before {upstream}", dev.proxy_url),
@@ -15,6 +14,19 @@ pub(crate) fn say(data: &Path, dev: &DevFile, langgraph: Option<&str>) {
     }
     println!("  SQL         {}", dev.query_url);
     println!("  issuer      {}  for development only: it vouches for anybody", dev.issuer);
+    if langgraph.is_some() {
+        say_what_to_set(dev);
+    }
+    println!("\nAsk what happened:\n");
+    println!(
+        "  trailgate sql --data {} \"SELECT actor, node, status, started_at FROM nodes\"",
+        data.display()
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command answers")]
+fn say_what_to_set(dev: &DevFile) {
+    let hours = TOKEN_LIFE.as_secs() / 3600;
     println!(
         "\nSet these where your LangGraph client runs (the token lasts {hours} h; `trailgate token` makes more):\n"
     );
@@ -23,9 +35,4 @@ pub(crate) fn say(data: &Path, dev: &DevFile, langgraph: Option<&str>) {
     println!("\n  from langgraph_sdk import get_client");
     println!("  client = get_client(url=os.environ[\"LANGGRAPH_API_URL\"],");
     println!("      headers={{\"authorization\": \"Bearer \" + os.environ[\"TRAILGATE_TOKEN\"]}})");
-    println!("\nThen ask:\n");
-    println!(
-        "  trailgate sql --data {} \"SELECT actor, node, status, started_at FROM nodes\"",
-        data.display()
-    );
 }

@@ -19,4 +19,4 @@ pub use ids::{CountedIds, Ids, RandomIds};
 pub use metrics::Metrics;
 pub use stage::{Context, StageConfig, install_crypto, stage_main, stop_on_panic};
 pub use stop::Stop;
-pub use telemetry::{LogConfig, LogFormat, start_log};
+pub use telemetry::{LogConfig, LogFormat, LogLevel, UnknownLogLevel, start_log};

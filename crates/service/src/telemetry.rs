@@ -7,13 +7,53 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// The `[log]` section, the same in every stage's file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
-    /// `error`, `warn`, `info` or `debug`, or directives as `info,trailgate_masker=debug`.
-    pub level: String,
+    /// How much is told.
+    pub level: LogLevel,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// How much is told of what Trailgate does. Of the libraries below only warnings are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Where a person must act.
+    Error,
+    /// And what surprises.
+    Warn,
+    /// And starts and stops.
+    #[default]
+    Info,
+    /// And each step.
+    Debug,
+}
+
+/// The text names no level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a log level is error, warn, info or debug")]
+pub struct UnknownLogLevel;
+
+impl LogLevel {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+impl std::str::FromStr for LogLevel {
+    type Err = UnknownLogLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLogLevel> {
+        let levels = [Self::Error, Self::Warn, Self::Info, Self::Debug];
+        levels.into_iter().find(|level| level.word() == text).ok_or(UnknownLogLevel)
+    }
 }
 
 /// How a log line looks.
@@ -29,15 +69,10 @@ pub enum LogFormat {
     Json,
 }
 
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Auto }
-    }
-}
-
 /// Begins to write logs. A second call in one process changes nothing.
 pub fn start_log(config: &LogConfig) {
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let others = if config.level == LogLevel::Error { "error" } else { "warn" };
+    let filter = EnvFilter::new(format!("{others},trailgate={}", config.level.word()));
     let json = match config.format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Text => false,
