@@ -107,6 +107,10 @@ fn has_word(headers: &HeaderMap, name: HeaderName, word: &[u8]) -> bool {
 }
 
 fn drop_hop(headers: &mut HeaderMap) {
+    // Beside a transfer coding a length is not the body's (RFC 9112, 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

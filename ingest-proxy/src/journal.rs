@@ -250,6 +250,17 @@ impl Journal {
         }
     }
 
+    /// Why whoever waited for more has gone.
+    pub(crate) fn gone(&self) -> &'static str {
+        if self.gateway.stop.is_asked() {
+            "gateway_stopped"
+        } else if self.pulse.is_stalled() {
+            "stalled"
+        } else {
+            "client_gone"
+        }
+    }
+
     /// Whether a record failed.
     pub(crate) fn is_broken(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).end == End::Broken

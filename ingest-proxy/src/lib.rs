@@ -28,6 +28,8 @@ mod server;
 mod sessions;
 mod shorten;
 mod stage;
+#[cfg(test)]
+mod testing;
 mod tunnel;
 mod upstream;
 mod verify;

@@ -120,8 +120,11 @@ impl Proxy {
     pub async fn run(self) {
         let Self { gateway, listeners, addresses, health } = self;
         let part = health.part("ingest-proxy");
-        for (connection, address) in &addresses {
+        for ((connection, address), listener) in addresses.iter().zip(&listeners) {
             tracing::info!(connection, %address, "listens");
+            if listener.tls.is_none() && !address.ip().is_loopback() {
+                tracing::warn!(connection, %address, "tokens come in clear: no TLS here");
+            }
         }
         let stage = open_stage(&gateway);
         let sweeping = tokio::spawn(sweep(Arc::clone(&gateway)));

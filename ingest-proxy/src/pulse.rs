@@ -1,7 +1,7 @@
 //! The pulse of one connection: how many exchanges it has, and when a byte last moved. Whoever
 //! drives the connection ends it when it is silent for too long.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,11 +12,17 @@ pub(crate) struct Pulse {
     began: Instant,
     open: AtomicUsize,
     last_ms: AtomicU64,
+    is_stalled: AtomicBool,
 }
 
 impl Pulse {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), open: AtomicUsize::new(0), last_ms: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            open: AtomicUsize::new(0),
+            last_ms: AtomicU64::new(0),
+            is_stalled: AtomicBool::new(false),
+        }
     }
 
     /// A byte moved.
@@ -43,5 +49,15 @@ impl Pulse {
     /// When a byte last moved.
     pub(crate) fn last(&self) -> Instant {
         self.began + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    }
+
+    /// The connection is ended because nothing moves.
+    pub(crate) fn stalled(&self) {
+        self.is_stalled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was ended so.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
     }
 }

@@ -497,7 +497,7 @@ impl<B> Drop for Relay<B> {
                 outlives(source, filter, Arc::clone(&self.journal));
                 return;
             }
-            self.abandon("client_gone");
+            self.abandon(self.journal.gone());
         }
     }
 }
@@ -525,7 +525,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Relay<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.filter.is_some() || self.trailers.is_some() {
+        // What broke off has no length: a sender that is told one takes the part for the whole.
+        let is_whole = self.ending != Some(Ending::Broken) && !matches!(self.phase, Phase::Cut(_));
+        if !is_whole || self.filter.is_some() || self.trailers.is_some() {
             return SizeHint::default();
         }
         let rest = match &self.source {

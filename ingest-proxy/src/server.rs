@@ -131,6 +131,7 @@ async fn drive(
                 let silent = Instant::now() >= silent_at(&pulse, door.gateway.stall);
                 if silent && pulse.exchanges() > 0 {
                     door.gateway.metrics.failed("stalled");
+                    pulse.stalled();
                     return;
                 }
                 if silent {

@@ -196,8 +196,9 @@ struct Scribe<'t> {
     reader: Option<FrameReader>,
     /// Raw bytes that wait for the other half of a character.
     held: Vec<u8>,
-    /// Half a character of a text message.
+    /// Half a character of a text message, and where among the held bytes it stands.
     half: Vec<u8>,
+    half_at: Vec<usize>,
     recorded: u64,
     ready: Vec<u8>,
 }
@@ -214,6 +215,7 @@ impl<'t> Scribe<'t> {
             reader,
             held: Vec::new(),
             half: Vec::new(),
+            half_at: Vec::new(),
             recorded: 0,
             ready: Vec::new(),
         }
@@ -232,7 +234,7 @@ impl<'t> Scribe<'t> {
             None => runs.push(Run {
                 said: Said::Binary,
                 bytes: raw.to_vec(),
-                raw_end: raw.len(),
+                tail: Vec::new(),
                 frames: vec![0],
             }),
         }
@@ -248,33 +250,29 @@ impl<'t> Scribe<'t> {
         Ok(pending)
     }
 
-    /// Puts the half of a character that was kept before its other half, and keeps the one that
-    /// these runs end with: up to where the raw bytes may pass.
+    /// Lets the half of a character that ends a run of text go on in the next one, and keeps the last
+    /// of them: up to where the raw bytes may pass.
     fn keep_half(&mut self, runs: &mut Vec<Run>, before: usize, ended: bool) -> usize {
-        let is_text = |run: &&mut Run| run.said == Said::Text;
-        if let Some(first) = runs.iter_mut().find(is_text) {
+        for run in runs.iter_mut().filter(|run| run.said == Said::Text) {
             let kept = self.half.len();
-            first.bytes.splice(0..0, self.half.drain(..));
-            first.frames.iter_mut().for_each(|at| *at += kept);
+            run.bytes.splice(0..0, self.half.drain(..));
+            run.frames.iter_mut().for_each(|at| *at += kept);
+            let mut stands_at = std::mem::take(&mut self.half_at);
+            stands_at.extend(run.tail.iter().map(|at| before + at));
+            let whole = run.bytes.len() - half_a_character(&run.bytes);
+            self.half = run.bytes.split_off(whole);
+            self.half_at = stands_at.split_off(stands_at.len() - self.half.len());
+            run.frames.retain(|at| *at <= whole);
         }
         if ended {
-            if !self.half.is_empty() {
-                let bytes = std::mem::take(&mut self.half);
-                runs.push(Run { said: Said::Text, bytes, raw_end: 0, frames: Vec::new() });
-            }
-            return self.held.len();
+            self.half_at.clear();
+            let bytes = std::mem::take(&mut self.half);
+            runs.push(Run { said: Said::Text, bytes, tail: Vec::new(), frames: Vec::new() });
         }
-        let Some(last) = runs.iter_mut().rev().find(is_text) else {
-            return if self.half.is_empty() { self.held.len() } else { 0 };
-        };
-        let whole = last.bytes.len() - half_a_character(&last.bytes);
-        self.half = last.bytes.split_off(whole);
-        last.frames.retain(|at| *at <= whole);
-        if self.half.is_empty() {
-            return self.held.len();
-        }
-        // The half is the end of its run's bytes; what of it came earlier is held already.
-        (before + last.raw_end).saturating_sub(self.half.len())
+        let until = self.half_at.first().copied().unwrap_or(self.held.len());
+        // What is held from now on begins there.
+        self.half_at.iter_mut().for_each(|at| *at -= until);
+        until
     }
 
     /// The bytes whose records were just made.
@@ -330,4 +328,68 @@ fn half_a_character(text: &[u8]) -> usize {
         return if length > back { back } else { 0 };
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Tape, journal};
+
+    fn frame(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut out = vec![first, 0xfe, length[0], length[1]];
+        out.extend(mask);
+        out.extend(payload.iter().enumerate().map(|(n, byte)| byte ^ mask[n % 4]));
+        out
+    }
+
+    /// A text message in two frames, cut at any byte, with a ping between them.
+    fn message(text: &str, at: usize, mask: [u8; 4]) -> Vec<u8> {
+        let (one, two) = text.as_bytes().split_at(at.min(text.len()));
+        let ping = [0x89, 0x81, 0, 0, 0, 0, b'?'].to_vec();
+        [frame(0x01, one, mask), ping, frame(0x80, two, mask)].concat()
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_recorded_as_text_however_it_is_cut_and_every_byte_passes_once(
+            texts in proptest::collection::vec(("[a-zé🦀]{1,20}", 0usize..30, any::<[u8; 4]>()), 1..5),
+            step in 1usize..40,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let raw: Vec<u8> =
+                    texts.iter().flat_map(|(text, at, mask)| message(text, *at, *mask)).collect();
+                let whole: String = texts.iter().map(|(text, _, _)| text.as_str()).collect();
+                let tape = Arc::new(Tape::default());
+                let websocket = HeaderValue::from_static("websocket");
+                let tunnel = Tunnel::new(journal(&tape), &websocket, u64::MAX);
+                let mut scribe = Scribe::new(&tunnel, Kind::FrameIn);
+                let mut passed = Vec::new();
+                for chunk in raw.chunks(step).chain([&[][..]]) {
+                    assert!(scribe.take(chunk, Micros(0)).is_ok());
+                    passed.extend(scribe.passed());
+                    // What has passed says no more than what is recorded.
+                    let mut runs = Vec::new();
+                    crate::websocket::FrameReader::default().read(&passed, &mut runs).unwrap();
+                    let said: Vec<u8> = runs
+                        .into_iter()
+                        .filter(|run| run.said == Said::Text)
+                        .flat_map(|run| run.bytes)
+                        .collect();
+                    assert!(recorded(&tape).as_bytes().starts_with(&said));
+                }
+                assert_eq!(passed, raw);
+                assert_eq!(recorded(&tape), whole);
+            });
+        }
+    }
+
+    fn recorded(tape: &Tape) -> String {
+        let events = tape.events().into_iter();
+        let texts = events.filter(|e| e.payload_type.as_deref() == Some("websocket/text"));
+        texts.filter_map(|event| event.payload).collect()
+    }
 }

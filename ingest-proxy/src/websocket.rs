@@ -27,8 +27,9 @@ pub(crate) enum Said {
 pub(crate) struct Run {
     pub(crate) said: Said,
     pub(crate) bytes: Vec<u8>,
-    /// Where, in the raw bytes, the last few payload bytes of this run stood.
-    pub(crate) raw_end: usize,
+    /// Where, in the raw bytes, the last few bytes of this run stood: as many as a character can
+    /// leave behind when it is cut.
+    pub(crate) tail: Vec<usize>,
     /// Where frames begin, in payload bytes.
     pub(crate) frames: Vec<usize>,
 }
@@ -61,7 +62,7 @@ impl FrameReader {
                     at += 1;
                     if let Some(head) = head(&bytes[..*filled], &mut self.message)? {
                         self.state = head;
-                        self.skip_empty(runs, at);
+                        self.skip_empty(runs);
                     }
                 }
                 State::Payload { said, left, mask, at: place, is_new } => {
@@ -72,8 +73,9 @@ impl FrameReader {
                     unmask(&mut run.bytes[begin..], mask.unwrap_or_default(), *place);
                     *place = (*place + room) % 4;
                     *left -= room as u64;
+                    run.tail.extend(at + room.saturating_sub(TAIL)..at + room);
+                    run.tail.drain(..run.tail.len().saturating_sub(TAIL));
                     at += room;
-                    run.raw_end = at;
                     if *left == 0 {
                         self.state = State::default();
                     }
@@ -84,10 +86,10 @@ impl FrameReader {
     }
 
     /// A frame without payload is over with its head; a close or ping is told all the same.
-    fn skip_empty(&mut self, runs: &mut Vec<Run>, at: usize) {
+    fn skip_empty(&mut self, runs: &mut Vec<Run>) {
         if let State::Payload { said, left: 0, .. } = self.state {
             if !matches!(said, Said::Text | Said::Binary) {
-                run(runs, said, true).raw_end = at;
+                run(runs, said, true);
             }
             self.state = State::default();
         }
@@ -117,7 +119,7 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4], place: usize) {
 /// The run that goes on with `said`, or a new one.
 fn run(runs: &mut Vec<Run>, said: Said, is_new: bool) -> &mut Run {
     if runs.last().is_none_or(|last| last.said != said) {
-        runs.push(Run { said, bytes: Vec::new(), raw_end: 0, frames: Vec::new() });
+        runs.push(Run { said, bytes: Vec::new(), tail: Vec::new(), frames: Vec::new() });
     }
     let last = runs.len() - 1;
     let run = &mut runs[last];
@@ -171,6 +173,9 @@ fn said(first: u8, length: u64, message: &mut Option<Said>) -> Result<Said, NoFr
     *message = if is_final { None } else { Some(said) };
     Ok(said)
 }
+
+/// A character has at most four bytes, so its beginning at most three.
+const TAIL: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -252,7 +257,7 @@ mod tests {
                 let mut runs = Vec::new();
                 reader.read(chunk, &mut runs).unwrap();
                 for run in runs {
-                    prop_assert!(run.raw_end <= chunk.len());
+                    prop_assert!(run.tail.iter().all(|at| *at < chunk.len()));
                     read.extend(run.bytes);
                 }
             }

@@ -74,7 +74,7 @@ impl Answered {
         }
         close_deleted(&caller, &journal, asked, status);
         let payload =
-            if relay.is_spent() { Payload::Empty } else { Payload::Relay(Box::new(relay)) };
+            if relay.is_end_stream() { Payload::Empty } else { Payload::Relay(Box::new(relay)) };
         Ok(Response::from_parts(head, payload))
     }
 

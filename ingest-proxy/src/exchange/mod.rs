@@ -67,9 +67,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.armed && !self.journal.is_closed() {
             let mut event = self.journal.allowed(Kind::Request, Outcome::Unknown);
-            let stopped = self.journal.gateway().stop.is_asked();
-            let reason = if stopped { "gateway_stopped" } else { "client_gone" };
-            event.reason = Some(reason.to_owned());
+            event.reason = Some(self.journal.gone().to_owned());
             self.journal.close_behind(event);
         }
     }

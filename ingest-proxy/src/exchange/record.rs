@@ -104,7 +104,7 @@ async fn read(
 ) -> Result<Read, Stopped> {
     if duty == BodyDuty::Pass {
         let payload =
-            if relay.is_spent() { Payload::Empty } else { Payload::Relay(Box::new(relay)) };
+            if relay.is_end_stream() { Payload::Empty } else { Payload::Relay(Box::new(relay)) };
         return Ok(Read { exchange, payload, admitted: Admitted::Unread });
     }
     let (body, place) = match collect(relay, &exchange.journal, caller.door.run_max_bytes).await {

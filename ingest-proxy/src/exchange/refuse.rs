@@ -93,7 +93,7 @@ impl Refused {
         let gateway = &self.caller.door.gateway;
         gateway.metrics.refused(self.problem.code());
         // There is nobody to be told that it could not be recorded.
-        let _ = record_refusal(gateway, self.caller.peer.ip(), self.event()).await;
+        let _ = record_refusal(gateway, self.caller.peer.ip().to_canonical(), self.event()).await;
     }
 
     /// A stream of one record.
@@ -155,7 +155,7 @@ impl Refused {
         gateway.metrics.refused(self.problem.code());
         let id = request_id(&self.caller);
         let event = self.event();
-        match record_refusal(gateway, self.caller.peer.ip(), event).await {
+        match record_refusal(gateway, self.caller.peer.ip().to_canonical(), event).await {
             Ok(event) => answer(&self.problem.event(Some(event)), id),
             Err(_) => answer(&record_unavailable(), id),
         }
@@ -171,6 +171,9 @@ impl Failed {
         let id = HeaderValue::from_str(&journal.facts().request_id);
         let id = id.unwrap_or_else(|_| HeaderValue::from_static("-"));
         let mut event = journal.allowed(Kind::Request, outcome);
+        if outcome == Outcome::Denied {
+            event.decision = Some(Decision::Deny);
+        }
         event.status = Some(i32::from(problem.status().as_u16()));
         event.reason = Some(problem.code().to_owned());
         let event_id = event.event_id;

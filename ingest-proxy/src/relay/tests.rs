@@ -1,60 +1,13 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use futures::task::noop_waker;
 use proptest::prelude::*;
-use tokio::sync::oneshot;
-use trailgate_schemas::{
-    AuditEvent, PayloadState, Resource, SessionId, SessionKey, SessionRule, SourceAddress, StreamId,
-};
-use trailgate_service::{CountedIds, Metrics, Stop, SystemClock};
-use uuid::Uuid;
+use trailgate_schemas::PayloadState;
 
 use super::*;
-use crate::gateway::{Gateway, Parts};
-use crate::journal::{Facts, Who};
-use crate::keys::ProxyKeys;
-use crate::metrics::ProxyMetrics;
-use crate::pulse::Pulse;
-use crate::recorder::{Recorder, Recording, Unrecorded};
-
-/// A recorder whose acknowledgements come when the test says so.
-#[derive(Default)]
-struct Tape(Mutex<Vec<(AuditEvent, Option<Acknowledge>)>>);
-
-type Acknowledge = oneshot::Sender<Result<(), Unrecorded>>;
-
-impl Recorder for Arc<Tape> {
-    fn record(&self, event: AuditEvent) -> Recording {
-        let (sender, receiver) = oneshot::channel();
-        self.0.lock().unwrap().push((event, Some(sender)));
-        Box::pin(async { receiver.await.unwrap_or(Err(Unrecorded::Unacknowledged)) })
-    }
-}
-
-impl Tape {
-    /// Answers the first record that waits: whether there was one.
-    fn answer(&self, outcome: Result<(), Unrecorded>) -> bool {
-        let mut taken = self.0.lock().unwrap();
-        let waiting = taken.iter_mut().find_map(|(_, sender)| sender.take());
-        waiting.is_some_and(|sender| {
-            // Somebody may have gone away meanwhile.
-            let _ = sender.send(outcome);
-            true
-        })
-    }
-
-    fn answered_payload(&self) -> String {
-        let taken = self.0.lock().unwrap();
-        let answered = taken.iter().filter(|(_, sender)| sender.is_none());
-        answered.filter_map(|(event, _)| event.payload.clone()).collect()
-    }
-
-    fn events(&self) -> Vec<AuditEvent> {
-        self.0.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
-    }
-}
+use crate::recorder::Unrecorded;
+use crate::testing::{Tape, journal};
 
 /// A body that gives what the test puts in.
 #[derive(Default)]
@@ -87,37 +40,7 @@ impl Body for SourceBody {
 }
 
 fn relay(tape: &Arc<Tape>, side: Side, cap: u64) -> (Relay<SourceBody>, Shared) {
-    let gateway = Gateway::new(Parts {
-        clock: Arc::new(SystemClock),
-        ids: Arc::new(CountedIds::default()),
-        keys: ProxyKeys::new(SessionKey::new(&[1; 32]), &[2; 32], &[3; 32]),
-        metrics: ProxyMetrics::register(&Metrics::default()),
-        recorder: Arc::new(Arc::clone(tape)),
-        max_exchanges: 1,
-        stall: Duration::from_secs(60),
-        stop: Stop::new(),
-    });
-    let facts = Facts {
-        who: Who::Unverified,
-        source: SourceAddress::new("127.0.0.1").unwrap(),
-        resource: Resource::new("tools/x").unwrap(),
-        tenant: "default".into(),
-        connection: "tools".into(),
-        session_id: SessionId(Uuid::nil()),
-        session_rule: SessionRule::Caller,
-        stream_id: StreamId(Uuid::nil()),
-        request_id: "id".into(),
-        operation: "http.request",
-        method: None,
-        thread_id: None,
-        run_id: None,
-    };
-    let journal = Journal::open(gateway, facts, Arc::new(Pulse::new()), None);
-    // An answer never comes first.
-    let request =
-        journal.event(trailgate_schemas::Kind::Request, trailgate_schemas::Outcome::Allowed);
-    drop(journal.write(request));
-    tape.answer(Ok(()));
+    let journal = journal(tape);
     let source = Shared::default();
     let body = SourceBody(Arc::clone(&source));
     let media = Media::named("text/plain");

@@ -275,6 +275,21 @@ async fn a_client_that_goes_away_before_the_answer_is_told() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_ended_and_told() {
+    let upstream = trailgate_testkit::Upstream::start().await;
+    let text = connection("http", &upstream.url(), "");
+    let text = format!("[gateway]\nstall_timeout_s = 1\n{text}");
+    let (tape, context, address, running) = gateway(&text).await;
+    let asked = Request::get(format!("http://{address}/silent"));
+    let asked = asked.header("authorization", "Bearer good").body(body("")).unwrap();
+    assert!(crate::rig::client().request(asked).await.is_err());
+    tape.whole().await;
+    assert_eq!(tape.all().pop().unwrap().reason.as_deref(), Some("stalled"));
+    context.stop.ask();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_websocket_is_recorded_message_by_message_and_echoes() {
     let rig = Rig::start().await;
     let mut request = format!("ws://{}/ws", rig.address).into_client_request().unwrap();
