@@ -61,9 +61,7 @@ pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
             let start = walk_back(text, found.start(), rule.back);
             let done = &mut done[*index];
             if done.passes(start) {
-                try_at(rules, *index, text, start..start, hits).into_iter().for_each(|hit| {
-                    done.until = hit.whole.end;
-                });
+                done.until = try_at(rules, *index, text, start, hits).unwrap_or(done.until);
             }
         }
     }
@@ -113,17 +111,17 @@ fn walk_back(text: &str, from: usize, back: Back) -> usize {
     from - before.iter().rev().take_while(|byte| back.goes_over(**byte)).count()
 }
 
-/// Tries one rule at one place; returns the hit if it holds.
+/// Tries one rule at one place; returns how far it need not be tried again.
 fn try_at(
     rules: &Rules,
     index: usize,
     text: &str,
-    at: Range<usize>,
+    at: usize,
     hits: &mut Vec<Hit>,
-) -> Option<Hit> {
+) -> Option<usize> {
     let rule = &rules.rules[index];
-    let look = text.len().min(at.start + WINDOW_BYTES);
-    let input = Input::new(text).span(at.start..look).anchored(Anchored::Yes);
+    let look = text.len().min(at + WINDOW_BYTES);
+    let input = Input::new(text).span(at..look).anchored(Anchored::Yes);
     let mut captures = rule.regex.create_captures();
     rule.regex.search_captures(&input, &mut captures);
     let whole = captures.get_match()?.range();
@@ -142,22 +140,23 @@ fn try_at(
         hit.secret = held;
         hit.holds = true;
     }
-    hits.push(hit.clone());
-    hit.holds.then_some(hit)
+    // What has no digit has no part that has one.
+    let is_barren = matches!(rule.check, Check::Random | Check::Keyed)
+        && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
+    let until = (hit.holds || is_barren).then_some(hit.whole.end);
+    hits.push(hit);
+    until
 }
 
 /// Tries a rule that has no literals.
 fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
     let mut at = 0;
     while let Some(found) = rule.regex.search(&Input::new(text).span(at..text.len())) {
-        let mut whole = found.range();
+        let whole = found.range();
         let held = rule.check.hold(text, whole.clone());
         let holds = held.is_some();
         let secret = held.unwrap_or_else(|| whole.clone());
         at = if holds { secret.end } else { whole.end };
-        if holds {
-            whole = whole.start..whole.end;
-        }
         hits.push(Hit { whole, secret, name: HitName::Rule(index), holds });
     }
 }
