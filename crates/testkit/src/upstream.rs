@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, Method, Request};
@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use crate::fail::OrGiveUp;
 use crate::limits::SEEN_MAX;
@@ -21,7 +21,8 @@ mod body;
 
 pub use body::{body_sum, generated_body};
 
-/// A server of HTTP/1.1 and HTTP/2 (prior knowledge) on a port of its own, until it is dropped.
+/// A server of HTTP/1.1 and HTTP/2 (prior knowledge) on a port and a thread of its own, until it is
+/// dropped: several tests, each with a runtime of its own, may share it.
 ///
 /// | path | answers |
 /// |---|---|
@@ -41,7 +42,8 @@ pub use body::{body_sum, generated_body};
 pub struct Upstream {
     address: SocketAddr,
     log: Arc<Log>,
-    accepting: JoinHandle<()>,
+    // Dropping it ends the server.
+    _running: oneshot::Sender<()>,
 }
 
 /// The head of a request that reached the server.
@@ -68,13 +70,16 @@ struct Requests {
 }
 
 impl Upstream {
-    /// Starts one in the test's own runtime.
+    /// Starts one.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.or_give_up("binding an upstream");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).or_give_up("binding an upstream");
+        listener.set_nonblocking(true).or_give_up("binding an upstream");
         let address = listener.local_addr().or_give_up("binding an upstream");
         let log = Arc::new(Log::default());
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&log)));
-        Self { address, log, accepting }
+        let (running, ended) = oneshot::channel();
+        let seen = Arc::clone(&log);
+        std::thread::spawn(move || serve_until(ended, listener, seen));
+        Self { address, log, _running: running }
     }
 
     /// Its address, as `http://127.0.0.1:PORT`.
@@ -102,12 +107,6 @@ impl Upstream {
     }
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
 impl Log {
     fn note(&self, request: &Request<Incoming>) {
         let seen = Seen {
@@ -131,7 +130,20 @@ impl Log {
     }
 }
 
-async fn accept(listener: TcpListener, log: Arc<Log>) {
+fn serve_until(ended: oneshot::Receiver<()>, listener: TcpListener, log: Arc<Log>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.or_give_up("starting an upstream").block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener);
+        let listener = listener.or_give_up("starting an upstream");
+        tokio::select! {
+            () = accept(listener, log) => {}
+            // The sender is dropped, never used.
+            _ = ended => {}
+        }
+    });
+}
+
+async fn accept(listener: tokio::net::TcpListener, log: Arc<Log>) {
     // Connections end with the server: dropping the set aborts them.
     let mut connections = tokio::task::JoinSet::new();
     loop {

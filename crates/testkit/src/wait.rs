@@ -1,6 +1,5 @@
 //! Waiting for what a test waits for, never for a time.
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::fail::give_up;
@@ -30,20 +29,16 @@ pub async fn until_within<T, F: AsyncFnMut() -> Option<T>>(
     mut look: F,
 ) -> T {
     let deadline = tokio::time::Instant::now() + patience;
+    let mut looks = 0_u32;
     loop {
-        if let Some(found) = within(deadline, what, look()).await {
-            return found;
-        }
-        if tokio::time::Instant::now() >= deadline {
-            give_up("waited in vain for", &what);
+        match tokio::time::timeout_at(deadline, look()).await {
+            Ok(Some(found)) => return found,
+            Ok(None) if tokio::time::Instant::now() < deadline => looks += 1,
+            Ok(None) => give_up(&format!("looked {looks} times in vain for"), &what),
+            Err(_) => {
+                give_up(&format!("looked {looks} times, the last without an end, for"), &what)
+            }
         }
         tokio::time::sleep(POLL).await;
-    }
-}
-
-async fn within<T>(deadline: tokio::time::Instant, what: &str, look: impl Future<Output = T>) -> T {
-    match tokio::time::timeout_at(deadline, look).await {
-        Ok(found) => found,
-        Err(_) => give_up("waited in vain (a single look took too long) for", &what),
     }
 }
