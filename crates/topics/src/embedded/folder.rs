@@ -29,20 +29,15 @@ impl Folder {
     /// be made or written.
     pub(super) fn hold(path: &Path, now: Micros) -> Result<Self, BackboneError> {
         create_durably(path).map_err(|error| storage::io(&error))?;
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path.join(LOCK_NAME))
-            .map_err(|error| storage::io(&error))?;
+        let mut lock = open(&path.join(LOCK_NAME)).map_err(|error| storage::io(&error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(held(path, &mut lock)),
             Err(TryLockError::Error(error)) => return Err(storage::io(&error)),
         }
         write_holder(&mut lock, now).map_err(|error| storage::io(&error))?;
+        // Made before SQLite makes it, which gives its other files the same mode.
+        open(&path.join(DATABASE_NAME)).map_err(|error| storage::io(&error))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -58,6 +53,12 @@ impl Folder {
     pub(super) fn sync(&self) -> Result<(), BackboneError> {
         sync(&self.path).map_err(|error| storage::io(&error))
     }
+}
+
+/// A file that only its owner reads, made if it is missing.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn write_holder(lock: &mut File, now: Micros) -> std::io::Result<()> {
@@ -130,6 +131,19 @@ mod tests {
         assert_eq!(said(951_782_400), "2000-02-29T00:00:00Z");
         assert_eq!(said(1_795_485_943), "2026-11-24T02:05:43Z");
         assert_eq!(said(-1), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn nobody_else_reads_what_is_in_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::hold(&parent.path().join("log"), Micros(0)).unwrap();
+        let _db = storage::open_writer(&folder.database()).unwrap();
+        let names = std::fs::read_dir(parent.path().join("log")).unwrap();
+        let modes: Vec<u32> =
+            names.map(|name| name.unwrap().metadata().unwrap().permissions().mode()).collect();
+        assert_eq!(modes.len(), 4, "lock, database, write-ahead log and its index");
+        assert!(modes.iter().all(|mode| mode & 0o077 == 0));
     }
 
     #[test]

@@ -22,7 +22,11 @@ use crate::topic::{Kept, Topic};
 pub(super) fn open_writer(path: &Path) -> Result<Connection, BackboneError> {
     let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
         .map_err(storage)?;
-    let format = prepare_writer(&db).map_err(storage)?;
+    let (journal, format) = prepare_writer(&db).map_err(storage)?;
+    if journal != "wal" {
+        let code = "file system can't hold a write-ahead log".to_owned();
+        return Err(BackboneError::Refused { code });
+    }
     match format {
         0 => db.execute_batch(LAYOUT).map_err(storage)?,
         FORMAT => {}
@@ -48,11 +52,12 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Page size and vacuum mode can only be set before the write-ahead log is. Returns the format.
-fn prepare_writer(db: &Connection) -> rusqlite::Result<i64> {
+/// Page size and vacuum mode can only be set before the write-ahead log is. Returns the journal's
+/// mode and the format.
+fn prepare_writer(db: &Connection) -> rusqlite::Result<(String, i64)> {
     set(db, "page_size", PAGE_BYTES)?;
     set(db, "auto_vacuum", INCREMENTAL)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let journal = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     set(db, "synchronous", FULL)?;
     // On macOS alone: without it fsync does not reach the platter there.
     set(db, "fullfsync", 1)?;
@@ -60,7 +65,7 @@ fn prepare_writer(db: &Connection) -> rusqlite::Result<i64> {
     set(db, "wal_autocheckpoint", i64::from(limits::CHECKPOINT_PAGES))?;
     set(db, "journal_size_limit", i64::try_from(limits::WAL_KEPT_BYTES).unwrap_or(i64::MAX))?;
     set(db, "cache_size", -i64::from(limits::WRITER_CACHE_KIB))?;
-    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+    Ok((journal, db.query_row("PRAGMA user_version", [], |row| row.get(0))?))
 }
 
 /// A pragma, whether it answers with a row or not.
