@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION};
 use http::response::Parts;
+use http_body::Body as _;
 use http::{Response, StatusCode};
 use trailgate_schemas::{Kind, Outcome};
 

@@ -5,6 +5,7 @@
 
 mod agent_server;
 mod agents;
+mod broken_off;
 mod callers;
 mod http_forms;
 mod order;
