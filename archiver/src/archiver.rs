@@ -55,13 +55,19 @@ pub(crate) struct Archiver {
     /// Waiting until nothing of them is held, each until its deadline.
     revocations: Vec<(Revocation, Instant)>,
     backbone_answers: bool,
+    /// Whether it ever was given partitions.
+    has_joined: bool,
 }
 
 /// A partition that this instance has.
 enum Held {
     Reading(Place),
     /// Its records wait; those that come are read again later.
-    Parked { place: Place, wanting: Wanting, look_at: Instant },
+    Parked {
+        place: Place,
+        wanting: Wanting,
+        look_at: Instant,
+    },
     /// A range of it is missing; a person must accept that.
     Gap,
 }
@@ -101,6 +107,7 @@ impl Archiver {
             assignments: Vec::new(),
             revocations: Vec::new(),
             backbone_answers: true,
+            has_joined: false,
         }
     }
 
@@ -353,7 +360,7 @@ impl Archiver {
             if held && now < deadline {
                 self.revocations.push((revocation, deadline));
             } else {
-                self.let_go(&revocation.partitions().to_vec());
+                self.let_go(revocation.partitions());
                 revocation.drained();
             }
         }
@@ -375,6 +382,7 @@ impl Archiver {
             Err(_) => return self.flush.store.not_ready("store"),
         }
         self.flush.store.ready();
+        self.has_joined = true;
         for (assignment, gone) in std::mem::take(&mut self.assignments) {
             let came = assignment.partitions().to_vec().into_iter();
             let came = came.filter(|assigned| !gone.contains(&assigned.partition));
@@ -388,9 +396,11 @@ impl Archiver {
         let partition = assigned.partition;
         let ids = self.table.ids_of(LogPartition(partition.0));
         let (wanted, low) = (Offset(ids.next_offset), assigned.watermarks.low);
-        let accepted = self.config.accept_gap.iter().any(|gap| {
-            (gap.partition, gap.wanted, gap.low) == (partition.0, wanted.0, low.0)
-        });
+        let accepted = self
+            .config
+            .accept_gap
+            .iter()
+            .any(|gap| (gap.partition, gap.wanted, gap.low) == (partition.0, wanted.0, low.0));
         if wanted < low && !accepted {
             self.stop_at_gap(partition, low, wanted);
             return None;
@@ -437,6 +447,7 @@ impl Archiver {
         match reasons.into_iter().find(|(_, partitions)| *partitions > 0) {
             Some((reason, _)) => self.health.not_ready(reason),
             None if !self.backbone_answers => self.health.not_ready("backbone"),
+            None if !self.has_joined => self.health.not_ready("joining"),
             None => self.health.ready(),
         }
     }

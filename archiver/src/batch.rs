@@ -26,10 +26,8 @@ impl Batch {
         let record = custody.record();
         let partition = LogPartition(record.partition.0);
         self.before.entry(partition).or_insert(ids);
-        let after = PartitionIds {
-            next_offset: record.offset.next().0,
-            tree_size: ids.tree_size + 1,
-        };
+        let after =
+            PartitionIds { next_offset: record.offset.next().0, tree_size: ids.tree_size + 1 };
         self.after.insert(partition, after);
         let numbered = log_record(record, ids.tree_size);
         self.bytes += numbered.value.len() + RECORD_OVERHEAD_BYTES;

@@ -9,6 +9,8 @@ mod metrics;
 mod place;
 mod retry;
 mod run;
+#[cfg(test)]
+mod samples;
 mod schemas;
 mod trim;
 

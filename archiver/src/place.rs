@@ -3,9 +3,8 @@
 //! Offsets have holes, so a record that was skipped can't be seen by its neighbour's number. What
 //! holds the order is that the consumer gives each partition's records in order from where it was
 //! last told to read. After it is told to read again from an earlier place, records that were on
-//! their way may still come first; all of those lie behind the furthest that came before, and the
-//! first that is read again does not. So what lies behind it is passed over until one comes that
-//! does not.
+//! their way may still come first. Those lie behind the last that came, and the first that is read
+//! again does not: so what lies behind it is passed over until one comes that does not.
 
 use trailgate_table::PartitionIds;
 use trailgate_topics::Offset;
@@ -17,8 +16,8 @@ pub(crate) struct Place {
     archived: PartitionIds,
     /// What the table has and what is on its way into it.
     next: PartitionIds,
-    /// The furthest record that came.
-    furthest: Option<i64>,
+    /// The last record that came. Not the furthest: after a seek the order begins again.
+    last: Option<i64>,
     /// Until a record comes that is not behind this one, those that do are from before a seek.
     rereads_to: Option<i64>,
 }
@@ -40,7 +39,7 @@ pub(crate) enum Offer {
 impl Place {
     /// Behind what the table has.
     pub(crate) const fn behind(archived: PartitionIds) -> Self {
-        Self { archived, next: archived, furthest: None, rereads_to: None }
+        Self { archived, next: archived, last: None, rereads_to: None }
     }
 
     /// What the table has and what is on its way into it.
@@ -55,7 +54,7 @@ impl Place {
             Some(before) if offset > before => return Offer::Stale,
             _ => self.rereads_to = None,
         }
-        self.furthest = self.furthest.max(Some(offset));
+        self.last = Some(offset);
         if offset < self.archived.next_offset {
             Offer::Archived
         } else if offset < self.next.next_offset {
@@ -67,10 +66,8 @@ impl Place {
 
     /// The record at `offset`, which was the next, is taken.
     pub(crate) fn take(&mut self, offset: Offset) {
-        self.next = PartitionIds {
-            next_offset: offset.next().0,
-            tree_size: self.next.tree_size + 1,
-        };
+        self.next =
+            PartitionIds { next_offset: offset.next().0, tree_size: self.next.tree_size + 1 };
     }
 
     /// The table now has what was on its way up to `archived`.
@@ -88,8 +85,8 @@ impl Place {
     /// Records came that were not taken: gives the place to read again from, if so.
     pub(crate) fn read_again(&mut self) -> Option<Offset> {
         let next = self.next.next_offset;
-        self.furthest.filter(|furthest| *furthest >= next).map(|furthest| {
-            self.rereads_to = Some(furthest);
+        self.last.filter(|last| *last >= next).map(|last| {
+            self.rereads_to = Some(last);
             Offset(next)
         })
     }
@@ -97,6 +94,10 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ids(next_offset: i64, tree_size: i64) -> PartitionIds {
@@ -156,6 +157,24 @@ mod tests {
     }
 
     #[test]
+    fn a_second_seek_while_the_first_is_being_answered_loses_nothing() {
+        let mut place = Place::behind(ids(0, 0));
+        for offset in [0, 1, 2, 3] {
+            come(&mut place, offset);
+        }
+        place.go_back(ids(0, 0));
+        assert_eq!(come(&mut place, 0), Offer::Next { log_index: 0 });
+        assert_eq!(place.go_back(ids(0, 0)), Some(Offset(0)));
+        // The rest of the first seek's answer is not behind the furthest that ever came.
+        for offset in [1, 2, 3] {
+            assert_eq!(come(&mut place, offset), Offer::Stale);
+        }
+        for offset in [0, 1, 2, 3] {
+            assert_eq!(come(&mut place, offset), Offer::Next { log_index: offset });
+        }
+    }
+
+    #[test]
     fn what_another_has_archived_is_passed_without_reading_again() {
         let mut place = Place::behind(ids(0, 0));
         for offset in [0, 1, 2] {
@@ -165,5 +184,79 @@ mod tests {
         assert_eq!(come(&mut place, 3), Offer::Archived);
         assert_eq!(come(&mut place, 4), Offer::Archived);
         assert_eq!(come(&mut place, 5), Offer::Next { log_index: 5 });
+    }
+
+    /// A consumer as the contract has it: in order from where it was last told to read, and what
+    /// is on its way stays on its way.
+    #[derive(Default)]
+    struct Consumer {
+        reads: i64,
+        on_way: VecDeque<i64>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// The consumer reads so many records.
+        Read(usize),
+        /// The archiver takes so many messages.
+        Take(usize),
+        /// Something was dropped; the table has this share of what was taken.
+        Drop(f64),
+        /// Records came that could not be taken.
+        Again,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (1_usize..6).prop_map(Step::Read),
+            (1_usize..6).prop_map(Step::Take),
+            (0.0..1.0).prop_map(Step::Drop),
+            Just(Step::Again),
+        ];
+        proptest::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn whenever_it_goes_back_each_record_is_taken_in_its_turn(steps in steps()) {
+            let (mut place, mut consumer) = (Place::behind(ids(0, 0)), Consumer::default());
+            let mut archived = 0;
+            for step in steps {
+                match step {
+                    Step::Read(count) => for _ in 0..count {
+                        consumer.on_way.push_back(consumer.reads);
+                        consumer.reads += 1;
+                    },
+                    Step::Take(count) => for _ in 0..count.min(consumer.on_way.len()) {
+                        let offset = consumer.on_way.pop_front().unwrap_or_default();
+                        let next = place.next();
+                        if let Offer::Next { log_index } = come(&mut place, offset) {
+                            // Every record has its own number: none is skipped, none comes twice.
+                            prop_assert_eq!(offset, log_index);
+                            prop_assert_eq!(offset, next.next_offset);
+                        }
+                    },
+                    Step::Drop(share) => {
+                        let taken = place.next().next_offset - archived;
+                        archived += (taken as f64 * share) as i64;
+                        let again = place.go_back(ids(archived, archived));
+                        consumer.reads = again.map_or(consumer.reads, |offset| offset.0);
+                    }
+                    Step::Again => {
+                        let again = place.read_again();
+                        consumer.reads = again.map_or(consumer.reads, |offset| offset.0);
+                    }
+                }
+            }
+            // Whatever happened, what is there is taken in the end.
+            for _ in 0..10 {
+                consumer.on_way.push_back(consumer.reads);
+                consumer.reads += 1;
+            }
+            while let Some(offset) = consumer.on_way.pop_front() {
+                come(&mut place, offset);
+            }
+            prop_assert!(place.next().next_offset >= consumer.reads);
+        }
     }
 }

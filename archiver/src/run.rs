@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use trailgate_service::{Context, Stop};
-use trailgate_table::{Table, TableError, TableLocation};
+use trailgate_table::{Snapshot, Table, TableError, TableLocation};
 use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
 
 use crate::archiver::Archiver;
@@ -37,18 +37,14 @@ pub async fn archive(
     context: &Context,
 ) -> anyhow::Result<()> {
     let (store, health) = (context.health.part("table"), context.health.part("archiver"));
-    let opened = async || {
-        let table = Table::open_or_create(location).await?;
-        table.prove_exclusive_create().await?;
-        table.snapshot().await.map(|newest| (table, newest))
-    };
+    let opened = || opened(location);
     let Some((table, newest)) = patiently(&context.stop, opened, TableError::is_transient).await?
     else {
         return Ok(());
     };
     store.ready();
     let unreachable = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
-    let ensured = async || backbone.ensure(&[Topic::Events]).await;
+    let ensured = || backbone.ensure(&[Topic::Events]);
     if patiently(&context.stop, ensured, unreachable).await?.is_none() {
         return Ok(());
     }
@@ -72,17 +68,24 @@ pub async fn archive(
         retry: Retry::default(),
     };
     let schemas = Schemas::of(backbone.registry());
-    let archiver =
-        Archiver::new(subscription, newest, schemas, flush, config.clone(), health);
+    let archiver = Archiver::new(subscription, newest, schemas, flush, config.clone(), health);
     let ended = archiver.run(&context.stop).await;
     trimming.abort();
     Ok(ended?)
 }
 
+/// The table, on a store that is proved to refuse a second create.
+async fn opened(location: &TableLocation) -> Result<(Table, Snapshot), TableError> {
+    let table = Table::open_or_create(location).await?;
+    table.prove_exclusive_create().await?;
+    let newest = table.snapshot().await?;
+    Ok((table, newest))
+}
+
 /// Tries until it works, until `stop`, or until it fails with what another try can't mend.
-async fn patiently<T, E: std::fmt::Display>(
+async fn patiently<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
     stop: &Stop,
-    attempt: impl AsyncFn() -> Result<T, E>,
+    attempt: impl Fn() -> F,
     is_transient: impl Fn(&E) -> bool,
 ) -> Result<Option<T>, E> {
     let mut retry = Retry::default();

@@ -70,3 +70,124 @@ impl Trimmer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use trailgate_schemas::{AUDIT_EVENT_SCHEMA, SchemaId};
+    use trailgate_service::{Context, ManualClock, Metrics};
+    use trailgate_table::TableLocation;
+    use trailgate_testkit::until;
+    use trailgate_topics::{
+        BackboneConfig, EmbeddedConfig, NewRecord, Offset, Partition, open_backbone,
+    };
+
+    use super::*;
+    use crate::config::ArchiveConfig;
+    use crate::run::archive;
+    use crate::samples::framed;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// An embedded log with one partition, and a table.
+    struct World {
+        folder: tempfile::TempDir,
+        backbone: Arc<dyn Backbone>,
+        clock: ManualClock,
+        schema: SchemaId,
+        next: i64,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let clock = ManualClock::at(Micros(1_795_435_200_000_000));
+            let config = EmbeddedConfig { folder: folder.path().join("log"), partitions: 1 };
+            let config = BackboneConfig::Embedded(config);
+            let backbone = open_backbone(&config, Arc::new(clock.clone())).unwrap();
+            backbone.ensure(&[Topic::Events]).await.unwrap();
+            let registry = backbone.registry();
+            let schema = registry.register("audit.events-value", AUDIT_EVENT_SCHEMA).await.unwrap();
+            Self { folder, backbone, clock, schema, next: 0 }
+        }
+
+        fn location(&self) -> TableLocation {
+            TableLocation::Folder(self.folder.path().join("table"))
+        }
+
+        async fn append(&mut self, count: i64) {
+            let appender = self.backbone.appender().unwrap();
+            for _ in 0..count {
+                let value = Some(framed(self.schema, self.next));
+                let (topic, partition) = (Topic::Events, Partition(0));
+                let record = NewRecord { topic, partition, key: Bytes::new(), value };
+                appender.append(record).await.unwrap();
+                self.next += 1;
+            }
+        }
+
+        /// Archives everything there is, and ends.
+        async fn archive(&self) -> Table {
+            let context = Context::system();
+            let config = ArchiveConfig { flush_after_ms: 20, ..ArchiveConfig::default() };
+            let (backbone, location) = (Arc::clone(&self.backbone), self.location());
+            let archived = context.clone();
+            let running = tokio::spawn(async move {
+                archive(backbone, &location, &config, "archiver-0", &archived).await
+            });
+            let table = until("the table", async || Table::open(&self.location()).await.ok()).await;
+            until("rows in the table", async || {
+                let newest = table.snapshot().await.unwrap();
+                (newest.ids_of(LogPartition(0)).tree_size == self.next).then_some(())
+            })
+            .await;
+            context.stop.ask();
+            running.await.unwrap().unwrap();
+            table
+        }
+
+        fn trimmer(&self, table: Table) -> Trimmer {
+            Trimmer {
+                backbone: Arc::clone(&self.backbone),
+                table,
+                clock: Arc::new(self.clock.clone()),
+                keep: HOUR,
+                metrics: ArchiverMetrics::new(&Metrics::default()),
+            }
+        }
+
+        async fn low(&self) -> Offset {
+            self.backbone.watermarks(Topic::Events).await.unwrap()[0].1.low
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn only_what_is_archived_and_old_is_trimmed() {
+        let mut world = World::new().await;
+        world.append(10).await;
+        world.clock.advance(HOUR / 2);
+        world.append(10).await;
+        let trimmer = world.trimmer(world.archive().await);
+        trimmer.trim().await.unwrap();
+        assert_eq!(world.low().await, Offset(0), "archived, but not old");
+        world.clock.advance(HOUR * 3 / 4);
+        trimmer.trim().await.unwrap();
+        assert_eq!(world.low().await, Offset(10), "half of it is old");
+        world.append(5).await;
+        world.clock.advance(HOUR * 10);
+        trimmer.trim().await.unwrap();
+        assert_eq!(world.low().await, Offset(20), "old, but not all archived");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_archiver_goes_on_where_the_table_ends_also_after_trimming() {
+        let mut world = World::new().await;
+        world.append(10).await;
+        let trimmer = world.trimmer(world.archive().await);
+        world.clock.advance(HOUR * 2);
+        trimmer.trim().await.unwrap();
+        assert_eq!(world.low().await, Offset(10));
+        world.append(7).await;
+        world.archive().await;
+    }
+}

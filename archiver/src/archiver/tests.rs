@@ -11,8 +11,9 @@ use trailgate_table::Table;
 use trailgate_testkit::until;
 use trailgate_topics::Offset;
 
-use self::world::{OWN, World, framed, next_version, of_next_version};
+use self::world::{OWN, World, next_version, of_next_version};
 use crate::config::AcceptedGap;
+use crate::samples::framed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_become_rows_and_are_then_delivered() {

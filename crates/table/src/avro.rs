@@ -11,6 +11,7 @@ use trailgate_schemas::SchemaId;
 use crate::limits::DECODE_ROWS;
 
 /// Decodes records of one registry id.
+#[derive(Debug)]
 pub(crate) struct Writer {
     id: SchemaId,
     text: String,
@@ -62,9 +63,7 @@ impl Writer {
         }
         let rows = match rows.first() {
             None => None,
-            Some(first) => {
-                Some(concat_batches(&first.schema(), &rows).map_err(|_| NotASchema)?)
-            }
+            Some(first) => Some(concat_batches(&first.schema(), &rows).map_err(|_| NotASchema)?),
         };
         Ok(Decoded { rows, bad })
     }
@@ -92,9 +91,7 @@ impl Writer {
 
 fn state(id: SchemaId, text: &str) -> Result<arrow_avro::reader::Decoder, NotASchema> {
     let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
-    store
-        .set(Fingerprint::Id(id.0), AvroSchema::new(text.to_owned()))
-        .map_err(|_| NotASchema)?;
+    store.set(Fingerprint::Id(id.0), AvroSchema::new(text.to_owned())).map_err(|_| NotASchema)?;
     ReaderBuilder::new()
         .with_writer_schema_store(store)
         .with_tz(Tz::Utc)

@@ -14,14 +14,10 @@ use arrow::array::{
 };
 use arrow::datatypes::{Field, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
-use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, EventWriter, Micros, SchemaId, SessionId, unframe,
-};
+use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros, SchemaId, SessionId, unframe};
 
 use crate::avro::{NotASchema, Writer};
-use crate::columns::{
-    DAY, LOG_INDEX, LOG_PARTITION, RETENTION, RETENTION_STANDARD, default_of,
-};
+use crate::columns::{DAY, LOG_INDEX, LOG_PARTITION, RETENTION, RETENTION_STANDARD, default_of};
 use crate::fit::{fit, misfit};
 use crate::ids::LogPartition;
 use crate::limits::DECODE_ROWS;
@@ -100,7 +96,7 @@ impl Decoder {
     #[must_use]
     #[expect(clippy::expect_used, reason = "the embedded schema is valid Avro, which a test shows")]
     pub fn new(schema: SchemaRef) -> Self {
-        let decode = Writer::new(OWN, AUDIT_EVENT_SCHEMA).ok().expect("a valid schema");
+        let decode = Writer::new(OWN, AUDIT_EVENT_SCHEMA).expect("a valid schema");
         let own = Own { encode: EventWriter::new(OWN), decode };
         Self { wanted: schema, writers: BTreeMap::new(), own }
     }
@@ -205,7 +201,8 @@ impl Decoder {
             framed.push(self.own.encode.write(&event).map_err(|_| broken("undecodable"))?);
         }
         let framed: Vec<&[u8]> = framed.iter().map(Vec::as_slice).collect();
-        let decoded = self.own.decode.decode(&framed).map_err(|NotASchema| broken("undecodable"))?;
+        let decoded =
+            self.own.decode.decode(&framed).map_err(|NotASchema| broken("undecodable"))?;
         let rows = decoded.rows.filter(|_| decoded.bad.is_empty()).ok_or(broken("undecodable"))?;
         let records: Vec<&LogRecord> = bad.iter().map(|(record, _)| *record).collect();
         with_log_columns(&rows, &records, &self.wanted)

@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What happens to a request.
@@ -36,6 +36,7 @@ pub(crate) struct Faults(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     down: bool,
+    overwrites: bool,
     commits: VecDeque<Fault>,
     files: VecDeque<Fault>,
 }
@@ -62,6 +63,11 @@ impl Faults {
         let mut state = self.0.lock().unwrap();
         state.commits.clear();
         state.commits.push_back(Fault::Down);
+    }
+
+    /// A create replaces what is there, as on a store without conditional puts.
+    pub(crate) fn overwrite(&self) {
+        self.0.lock().unwrap().overwrites = true;
     }
 
     /// Requests are answered again.
@@ -108,9 +114,12 @@ impl ObjectStore for FaultyStore {
         &self,
         location: &Path,
         payload: PutPayload,
-        options: PutOptions,
+        mut options: PutOptions,
     ) -> Result<PutResult> {
         self.faults.check()?;
+        if self.faults.0.lock().unwrap().overwrites {
+            options.mode = PutMode::Overwrite;
+        }
         match self.faults.next(location) {
             Fault::None => self.inner.put_opts(location, payload, options).await,
             Fault::Before => Err(lost()),

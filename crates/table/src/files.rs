@@ -137,8 +137,8 @@ fn parquet(schema: &SchemaRef, batches: &[RecordBatch], rows: usize) -> Result<B
     let options = ArrowWriterOptions::new()
         .with_properties(properties(schema, rows))
         .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
-        .map_err(failed)?;
+    let mut writer =
+        ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options).map_err(failed)?;
     for batch in batches {
         writer.write(batch).map_err(failed)?;
     }
@@ -155,7 +155,7 @@ fn properties(schema: &Schema, rows: usize) -> WriterProperties {
     }
     // As many distinct values as rows at most: the default of a million would be a megabyte for
     // each of them in every file.
-    let distinct = rows.min(ROW_GROUP_ROWS).max(1) as u64;
+    let distinct = rows.clamp(1, ROW_GROUP_ROWS) as u64;
     for name in BLOOM_COLUMNS {
         builder = builder
             .set_column_bloom_filter_enabled(path(name), true)
@@ -231,11 +231,5 @@ fn millis(micros: i64) -> Option<String> {
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// Columns whose values hardly ever repeat: a dictionary would only cost.
-const DISTINCT_COLUMNS: [&str; 6] = [
-    "event_id",
-    "payload",
-    "payload_digest",
-    "payload_salt",
-    "payload_commitment",
-    "headers",
-];
+const DISTINCT_COLUMNS: [&str; 6] =
+    ["event_id", "payload", "payload_digest", "payload_salt", "payload_commitment", "headers"];

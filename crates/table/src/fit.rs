@@ -34,8 +34,7 @@ pub(crate) fn fit(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, Arro
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
             let nulls = record.nulls().cloned();
             let rows = record.len();
-            let record =
-                StructArray::try_new_with_length(fields.clone(), columns, nulls, rows)?;
+            let record = StructArray::try_new_with_length(fields.clone(), columns, nulls, rows)?;
             Ok(Arc::new(record))
         }
         (_, to) => cast(column, to),

@@ -85,8 +85,8 @@ fn take_commit(commit: &Bytes, ids: &mut Ids) -> Result<(), TableError> {
         version: i64,
     }
     for line in commit.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line: Line = serde_json::from_slice(line)
-            .map_err(|_| TableError::Broken { code: "commit_json" })?;
+        let line: Line =
+            serde_json::from_slice(line).map_err(|_| TableError::Broken { code: "commit_json" })?;
         if let Some(txn) = line.txn {
             ids::take(ids, &txn.app_id, txn.version);
         }
@@ -222,8 +222,7 @@ mod tests {
     #[test]
     fn a_checkpoint_with_a_part_missing_is_not_used() {
         let path = |name: &str| Path::from(name);
-        let found =
-            [(3, 1, path("a")), (7, 2, path("b")), (7, 2, path("c")), (9, 2, path("d"))];
+        let found = [(3, 1, path("a")), (7, 2, path("b")), (7, 2, path("c")), (9, 2, path("d"))];
         let newest = newest_whole(&found).unwrap();
         assert_eq!((newest.version, newest.parts.len()), (7, 2));
     }

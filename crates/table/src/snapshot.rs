@@ -82,6 +82,9 @@ impl Snapshot {
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("version", &self.version()).field("ids", &self.ids).finish()
+        f.debug_struct("Snapshot")
+            .field("version", &self.version())
+            .field("ids", &self.ids)
+            .finish()
     }
 }

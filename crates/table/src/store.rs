@@ -67,8 +67,7 @@ fn bucket_store(bucket: &str, s3: &S3Config) -> Result<impl ObjectStore, TableEr
     };
     let retry =
         RetryConfig { max_retries: RETRIES_MAX, retry_timeout: RETRY_MAX, ..Default::default() };
-    let client =
-        ClientOptions::new().with_allow_http(s3.allow_http).with_timeout(REQUEST_MAX);
+    let client = ClientOptions::new().with_allow_http(s3.allow_http).with_timeout(REQUEST_MAX);
     let mut builder = base
         .with_bucket_name(bucket)
         .with_client_options(client)

@@ -11,15 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::prelude::SessionContext;
 use tokio::task::JoinHandle;
-use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, Actor, AuditEvent, EventId, EventWriter, Kind, Micros, Outcome, Place,
-    Required, Resource, SchemaId, SessionId, SessionRule, SourceAddress, StreamId,
-};
+use tokio::time::Instant;
+use trailgate_schemas::{AUDIT_EVENT_SCHEMA, SchemaId};
 use trailgate_service::{Health, Metrics, PartState, RandomIds, Stop, SystemClock};
 use trailgate_table::{Table, TableLocation};
 use trailgate_testkit::until_within;
 use trailgate_topics::{Offset, RegistryError, SchemaRegistry};
-use uuid::Uuid;
 
 use super::fake_topic::{FakeConsumer, FakeTopic};
 use super::faulty_store::{Fault, Faults};
@@ -28,6 +25,7 @@ use crate::config::{AcceptedGap, ArchiveConfig};
 use crate::flush::Flush;
 use crate::metrics::ArchiverMetrics;
 use crate::retry::Retry;
+use crate::samples::framed;
 use crate::schemas::Schemas;
 
 /// The registry id of this version's events.
@@ -239,29 +237,6 @@ impl SchemaRegistry for FakeRegistry {
     }
 }
 
-/// Event number `n`, written under `id`.
-pub(super) fn framed(id: SchemaId, n: i64) -> Bytes {
-    let required = Required {
-        actor: Actor::new("ada@example.com").unwrap(),
-        kind: Kind::Request,
-        gateway_time: Micros(1_795_435_200_000_000 + n),
-        outcome: Outcome::Allowed,
-        source_address: SourceAddress::new("127.0.0.1").unwrap(),
-        resource: Resource::new("agents").unwrap(),
-    };
-    let number = u128::from(n.cast_unsigned());
-    let place = Place {
-        tenant: "default".to_owned(),
-        connection: "agents".to_owned(),
-        session_id: SessionId(Uuid::from_u128(number / 10)),
-        session_rule: SessionRule::Thread,
-        stream_id: StreamId(Uuid::from_u128(2)),
-        stream_seq: n,
-    };
-    let event = AuditEvent::new(EventId(Uuid::from_u128(number + 1)), required, place);
-    Bytes::from(EventWriter::new(id).write(&event).unwrap())
-}
-
 /// The next version as a coming release might make it: one optional field more.
 pub(super) fn next_version() -> String {
     let field = "{\"name\": \"added_later\", \"type\": [\"null\", \"string\"], \"default\": null}";
@@ -354,19 +329,30 @@ impl Storm {
 
     async fn end(self) {
         let table = Table::open_or_create(&self.world.location()).await.unwrap();
-        until_within(Duration::from_secs(60), "everything to be archived", async || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
             // What is still to come may bring it down again.
             self.both.iter().for_each(|archiver| archiver.faults.mend());
             let snapshot = table.snapshot().await.unwrap();
             let there: i64 = snapshot.ids().values().map(|ids| ids.tree_size).sum();
-            assert!(there <= self.sent, "{there} rows of {}, seed {}", self.sent, self.seed);
-            (there == self.sent).then_some(())
-        })
-        .await;
+            if there == self.sent {
+                break;
+            }
+            let in_time = there < self.sent && Instant::now() < deadline;
+            assert!(in_time, "{there} rows: {}, {:?}", self.told(), snapshot.ids());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         for archiver in self.both {
             archiver.stop().await;
         }
         self.world.check(self.sent).await;
+    }
+
+    fn told(&self) -> String {
+        let ends: Vec<Offset> = (0..PARTITIONS).map(|p| self.world.end(p)).collect();
+        let health = self.both.each_ref().map(|archiver| archiver.health.parts());
+        let (seed, sent, holder) = (self.seed, self.sent, self.holder);
+        format!("{sent} sent with seed {seed}, ends {ends:?}, held by {holder:?}, {health:?}")
     }
 }
 

@@ -1,17 +1,15 @@
-use std::collections::BTreeSet;
-
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::SessionContext;
 use trailgate_schemas::AUDIT_EVENT_SCHEMA;
-use uuid::Uuid;
+use trailgate_service::{Ids as _, RandomIds};
 
 use super::*;
 use crate::decoder::{Decoder, LogRecord};
 use crate::faulty_store::{Fault, Faults};
 use crate::files::encode;
 use crate::location::TableLocation;
-use crate::samples::{ID, NOON, framed, record};
+use crate::samples::{ID, NOON, event, framed, record};
 
 struct Place {
     folder: tempfile::TempDir,
@@ -62,7 +60,7 @@ fn rows_of_each(base: &Snapshot, partitions: &[u32], count: i64) -> PendingCommi
         after.insert(partition, ids);
     }
     let batches = decoder.decode(&records).unwrap();
-    let files = encode(&batches, NOON, Uuid::now_v7).unwrap();
+    let files = encode(&batches, NOON, || RandomIds.next()).unwrap();
     PendingCommit::new(base.clone(), files, after)
 }
 
@@ -134,26 +132,27 @@ async fn of_two_writers_of_one_partition_the_later_is_dropped() {
     exactly(&one, 7).await;
 }
 
+/// Writes 3 rows `times` times, as far as others don't; gives how many rows it wrote.
+async fn race(table: Table, times: usize) -> i64 {
+    let mut written = 0;
+    for _ in 0..times {
+        let base = table.snapshot().await.unwrap();
+        match table.commit(rows_of(&base, 0, 3)).await {
+            CommitOutcome::Committed(_) => written += 3,
+            CommitOutcome::Dropped(_) => {}
+            CommitOutcome::Pending(_, error) => panic!("pending: {error}"),
+        }
+    }
+    written
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_writers_racing_for_one_partition_write_each_row_once() {
     let place = Place::new();
     place.table().await;
     let mut writers = tokio::task::JoinSet::new();
     for _ in 0..4 {
-        let table = place.table().await;
-        writers.spawn(async move {
-            let mut written = 0;
-            for _ in 0..6 {
-                let base = table.snapshot().await.unwrap();
-                let rows = rows_of(&base, 0, 3);
-                match table.commit(rows).await {
-                    CommitOutcome::Committed(_) => written += 3,
-                    CommitOutcome::Dropped(_) => {}
-                    CommitOutcome::Pending(_, error) => panic!("pending: {error}"),
-                }
-            }
-            written
-        });
+        writers.spawn(race(place.table().await, 6));
     }
     let written: i64 = writers.join_all().await.into_iter().sum();
     assert!(written >= 3);
@@ -248,6 +247,14 @@ async fn a_folder_proves_itself_and_does_so_again() {
     table.prove_exclusive_create().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_overwrites_is_refused() {
+    let place = Place::new();
+    let (table, faults) = place.faulty().await;
+    faults.overwrite();
+    assert_eq!(table.prove_exclusive_create().await, Err(TableError::NotExclusive));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_table_that_many_make_at_once_is_made_once() {
     let place = Place::new();
@@ -262,22 +269,40 @@ async fn a_table_that_many_make_at_once_is_made_once() {
     }
 }
 
+/// What a look for a session reads, as DataFusion tells it.
+async fn look_for(table: &Table, session: impl std::fmt::Display) -> String {
+    let context = SessionContext::new();
+    let snapshot = table.snapshot().await.unwrap();
+    context.register_table("events", snapshot.provider().await.unwrap()).unwrap();
+    let sql = format!("explain analyze select event_id from events where session_id = '{session}'");
+    let plan = context.sql(&sql).await.unwrap().collect().await.unwrap();
+    arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_for_a_session_opens_no_file_that_can_not_have_it() {
-    let place = Place::new();
-    let table = place.table().await;
+async fn a_look_for_a_session_opens_no_file_and_no_row_group_that_can_not_have_it() {
+    let table = Place::new();
+    let table = table.table().await;
     for _ in 0..3 {
         let base = table.snapshot().await.unwrap();
         committed(table.commit(rows_of(&base, 0, 30)).await);
     }
-    let snapshot = table.snapshot().await.unwrap();
-    let context = SessionContext::new();
-    context.register_table("events", snapshot.provider().await.unwrap()).unwrap();
-    let session = crate::samples::event(35).session_id;
-    let sql = format!("explain analyze select event_id from events where session_id = '{session}'");
-    let plan = context.sql(&sql).await.unwrap().collect().await.unwrap();
-    let plan = arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
-    println!("{plan}");
-    let names: BTreeSet<&str> = plan.split_whitespace().collect();
-    assert!(!names.is_empty());
+    let found = look_for(&table, event(35).session_id).await;
+    assert!(found.contains("count_files_scanned=1"), "{found}");
+    assert!(found.contains("row_groups_pruned_bloom_filter=1 total → 1 matched"), "{found}");
+    // Between two that a file has: only its bloom filter knows.
+    let between = format!("{}~", event(35).session_id);
+    let nowhere = look_for(&table, between).await;
+    assert!(nowhere.contains("row_groups_pruned_bloom_filter=1 total → 0 matched"), "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_once_pinned_keeps_its_rows_and_ids() {
+    let place = Place::new();
+    let table = place.table().await;
+    let pinned = committed(table.commit(rows_of(&table.snapshot().await.unwrap(), 0, 5)).await);
+    committed(table.commit(rows_of(&pinned, 0, 5)).await);
+    assert_eq!(count(&pinned, "count(*)").await, 5);
+    assert_eq!(pinned.ids_of(LogPartition(0)).tree_size, 5);
+    exactly(&table, 10).await;
 }

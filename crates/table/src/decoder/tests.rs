@@ -97,8 +97,7 @@ fn text_that_is_not_utf8_is_undecodable_and_its_neighbours_are_not() {
     let at = good.windows(needle.len()).position(|w| w == needle).unwrap();
     let mut bad = good.to_vec();
     bad[at] = 0xff;
-    let records =
-        [record(0, framed(0)), record(1, Bytes::from(bad)), record(2, framed(2))];
+    let records = [record(0, framed(0)), record(1, Bytes::from(bad)), record(2, framed(2))];
     assert_eq!(kinds(&decoded(&records)), ["request", "request", "undecodable"]);
 }
 
@@ -156,8 +155,7 @@ fn records_of_two_versions_stand_in_one_table() {
     let mut decoder = Decoder::new(Arc::clone(&wanted));
     decoder.know(ID, AUDIT_EVENT_SCHEMA).unwrap();
     decoder.know(SchemaId(8), &next_version()).unwrap();
-    let records =
-        [record(0, framed(0)), record(1, of_next_version(1)), record(2, framed(2))];
+    let records = [record(0, framed(0)), record(1, of_next_version(1)), record(2, framed(2))];
     let batch = concat_batches(&wanted, &decoder.decode(&records).unwrap()).unwrap();
     assert_eq!(kinds(&batch), ["request", "request", "request"]);
     assert_eq!(indexes(&batch), BTreeSet::from([0, 1, 2]));
