@@ -44,7 +44,8 @@ impl Outbox {
 
     /// Takes back the records of a partition.
     pub(super) fn forget(&mut self, partition: Partition) {
-        let is_of = |out: &Outgoing| matches!(out, Outgoing::Record(r, _) if r.partition == partition);
+        let is_of =
+            |out: &Outgoing| matches!(out, Outgoing::Record(r, _) if r.partition == partition);
         self.waiting.retain(|outgoing| !is_of(outgoing));
     }
 

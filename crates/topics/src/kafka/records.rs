@@ -71,15 +71,15 @@ pub(super) fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 
 /// The partitions of a list that have an offset.
 pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(Partition, Offset)> {
-    let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-        match element.offset() {
-            rdkafka::Offset::Offset(offset) => Some((ours(element.partition()), Offset(offset))),
-            rdkafka::Offset::Beginning
-            | rdkafka::Offset::End
-            | rdkafka::Offset::Stored
-            | rdkafka::Offset::Invalid
-            | rdkafka::Offset::OffsetTail(_) => None,
-        }
+    let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element
+        .offset()
+    {
+        rdkafka::Offset::Offset(offset) => Some((ours(element.partition()), Offset(offset))),
+        rdkafka::Offset::Beginning
+        | rdkafka::Offset::End
+        | rdkafka::Offset::Stored
+        | rdkafka::Offset::Invalid
+        | rdkafka::Offset::OffsetTail(_) => None,
     };
     list.elements().iter().filter_map(offset).collect()
 }

@@ -65,7 +65,6 @@ impl Settings {
         }
         config
             .set("bootstrap.servers", &self.bootstrap)
-            .set("allow.auto.create.topics", "false")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", millis(limits::RECONNECT_MAX))
             .set("socket.keepalive.enable", "true")
@@ -150,7 +149,10 @@ impl Settings {
             Sees::Committed => "read_committed",
             Sees::Everything => "read_uncommitted",
         };
-        config.set("isolation.level", sees).set("socket.timeout.ms", millis(limits::SOCKET_WAIT));
+        config
+            .set("isolation.level", sees)
+            .set("allow.auto.create.topics", "false")
+            .set("socket.timeout.ms", millis(limits::SOCKET_WAIT));
         config
     }
 }
@@ -162,7 +164,8 @@ fn millis(time: Duration) -> String {
 /// How to reach a cluster and who one is may be set; what the guarantees rest on may not. A list of
 /// what may, since a list of what may not would miss what the library's next version adds.
 fn may_be_set(key: &str) -> bool {
-    const FAMILIES: [&str; 6] = ["sasl.", "ssl.", "security.", "broker.address.", "https.", "oauth"];
+    const FAMILIES: [&str; 6] =
+        ["sasl.", "ssl.", "security.", "broker.address.", "https.", "oauth"];
     const SINGLE: [&str; 9] = [
         "client.id",
         "client.rack",

@@ -19,7 +19,9 @@ use crate::subscription::{Assigned, Assignment, Command, Message, Revocation};
 use crate::topic::Topic;
 
 /// What the subscription holds: dropped, the thread leaves the group and ends.
-pub(super) struct Hold(#[expect(dead_code, reason = "held to be dropped")] pub(super) watch::Sender<()>);
+pub(super) struct Hold(
+    #[expect(dead_code, reason = "held to be dropped")] pub(super) watch::Sender<()>,
+);
 
 impl crate::subscription::Member for Hold {}
 
@@ -199,12 +201,9 @@ impl<'a> Consumer<'a> {
         for mut asked in std::mem::take(&mut self.asked) {
             match asked.answer.try_recv() {
                 Ok(from) => {
-                    for (partition, offset) in from {
-                        let held = self.held.get_mut(&partition);
-                        let is_asked = asked.partitions.contains(&partition);
-                        if let Some(held) = held.filter(|_| is_asked) {
-                            held.start(offset);
-                        }
+                    let is_asked = |p: &Partition| asked.partitions.contains(p);
+                    for (partition, offset) in from.into_iter().filter(|(p, _)| is_asked(p)) {
+                        self.held.entry(partition).and_modify(|held| held.start(offset));
                     }
                     self.retry_at = Instant::now();
                 }

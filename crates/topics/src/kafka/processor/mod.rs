@@ -116,8 +116,10 @@ impl Steps {
                 if self.is_asked_to_stop() {
                     return Ended::Stopped;
                 }
-                if let Err(error) = desk.make_ready() {
-                    return Ended::Failed(error.to_string());
+                match desk.make_ready() {
+                    Ok(()) if desk.is_ready() => {}
+                    Ok(()) => std::thread::park_timeout(limits::RETRY_EVERY),
+                    Err(error) => return Ended::Failed(error.to_string()),
                 }
             }
             let left = match Membership::begin(&mut self, &mut desk) {
@@ -172,7 +174,9 @@ enum Phase {
     Starting,
     Reading,
     /// Its next record could not be taken, and is offered again then.
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     /// A person must act.
     Stopped,
 }
@@ -425,12 +429,12 @@ impl<'a> Membership<'a> {
                 held.phase = Phase::Starting;
             }
         }
-        let is_settled = match self.restore().and_then(|is_restored| Ok(self.start()? && is_restored))
-        {
-            Ok(is_settled) => is_settled,
-            Err(Trouble::Unanswered) => false,
-            Err(Trouble::Broken(broken)) => return Err(broken),
-        };
+        let is_settled =
+            match self.restore().and_then(|is_restored| Ok(self.start()? && is_restored)) {
+                Ok(is_settled) => is_settled,
+                Err(Trouble::Unanswered) => false,
+                Err(Trouble::Broken(broken)) => return Err(broken),
+            };
         let again = if is_settled { limits::MEMBER_IDLE } else { limits::SETTLE_POLL };
         let due = self.held.values().filter_map(|held| match held.phase {
             Phase::Waiting { until } => Some(until),

@@ -15,6 +15,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
+use super::Broken;
+use crate::backbone::BackboneError;
 use crate::kafka::context::Quiet;
 use crate::kafka::failure::{code, failed};
 use crate::kafka::limits;
@@ -22,8 +24,6 @@ use crate::kafka::lookup::Lookup;
 use crate::kafka::member::Member;
 use crate::kafka::records::{places, theirs};
 use crate::kafka::settings::{Sees, Settings};
-use super::Broken;
-use crate::backbone::BackboneError;
 use crate::processor::{Processor, ProcessorSpec};
 use crate::record::{Offset, Partition};
 use crate::topic::Topic;

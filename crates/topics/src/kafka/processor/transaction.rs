@@ -15,13 +15,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
+use crate::backbone::BackboneError;
 use crate::kafka::context;
 use crate::kafka::failure::{code, failed};
 use crate::kafka::limits;
 use crate::kafka::member::Member;
 use crate::kafka::records::{places, theirs};
 use crate::kafka::settings::Settings;
-use crate::backbone::BackboneError;
 use crate::processor::ProcessorSpec;
 use crate::record::{NewRecord, Offset, Partition};
 use crate::topic::Topic;
@@ -164,7 +164,8 @@ impl Desk {
         // not be checked at all.
         let before = membership::now(member).ok_or(Undone)?;
         let group = member.consumer().group_metadata().ok_or(Undone)?;
-        if membership::now(member).as_ref() != Some(&before) || member.consumer().assignment_lost() {
+        if membership::now(member).as_ref() != Some(&before) || member.consumer().assignment_lost()
+        {
             return Err(Undone);
         }
         let call = limits::TRANSACTION_CALL;
