@@ -1,11 +1,11 @@
-//! Why a statement has no answer, and what of DataFusion's words its caller may read.
+//! Why a statement has no answer.
 
 use std::time::Duration;
 
 use datafusion::error::DataFusionError;
 
-use crate::guard::{Place, Refused};
-use crate::limits::TOLD_MAX_CHARS;
+use crate::guard::Refused;
+use crate::unplanned::{Unplanned, explain};
 
 /// Why a statement has no answer, or no complete one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,15 +13,9 @@ pub enum StatementError {
     /// It may not run.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It names what is not there or does not type. `told` repeats names of the statement: it is
-    /// for its caller, and not part of this error's own text.
+    /// It names what is not there, or its parts do not fit together.
     #[error("statement does not plan")]
-    Plan {
-        /// What the planner says.
-        told: String,
-        /// Where, if the planner says that.
-        place: Option<Place>,
-    },
+    Plan(Unplanned),
     /// Too many statements run.
     #[error("too many statements run")]
     Busy,
@@ -45,7 +39,7 @@ impl StatementError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(refused) => refused.code(),
-            Self::Plan { .. } => "statement_does_not_plan",
+            Self::Plan(_) => "statement_does_not_plan",
             Self::Busy => "too_many_statements",
             Self::Time(_) => "statement_took_too_long",
             Self::Memory => "statement_needs_too_much_memory",
@@ -57,17 +51,11 @@ impl StatementError {
 
 impl From<DataFusionError> for StatementError {
     fn from(error: DataFusionError) -> Self {
-        let place = error
-            .diagnostic()
-            .and_then(|diagnostic| diagnostic.span)
-            .map(|span| Place { line: span.start.line, column: span.start.column });
-        let plan = |told: &str| Self::Plan { told: first_line(told), place };
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory,
-            DataFusionError::Plan(told) => plan(told),
-            root @ (DataFusionError::SchemaError(..) | DataFusionError::NotImplemented(_)) => {
-                plan(&root.to_string())
-            }
+            root @ (DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)) => Self::Plan(explain(&error, root)),
             DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Self::Value,
             root => {
                 // The kind alone: its words may repeat values.
@@ -77,8 +65,4 @@ impl From<DataFusionError> for StatementError {
             }
         }
     }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(TOLD_MAX_CHARS).collect()
 }

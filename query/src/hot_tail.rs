@@ -217,7 +217,7 @@ impl HotTail {
 
     fn spill(&self) -> Result<(), SpillError> {
         loop {
-            let Some((partition, end_index, batches, file)) = self.state().to_spill() else {
+            let Some((partition, end_index, batches, file)) = self.state().next_spill() else {
                 return Ok(());
             };
             let folder = self.state().limits.scratch.clone();
@@ -258,7 +258,7 @@ impl State {
     }
 
     /// The oldest chunk in memory of the partition that holds most, if memory is over its bound.
-    fn to_spill(&mut self) -> Option<(LogPartition, i64, Arc<Vec<RecordBatch>>, String)> {
+    fn next_spill(&mut self) -> Option<(LogPartition, i64, Arc<Vec<RecordBatch>>, String)> {
         if self.memory <= self.limits.memory_bytes || self.spilled >= self.limits.disk_bytes {
             return None;
         }

@@ -22,6 +22,7 @@ mod stage;
 mod stores;
 mod summary;
 mod trail;
+mod unplanned;
 mod views;
 mod workers;
 
@@ -36,3 +37,4 @@ pub use pinned::{Pinned, TailState};
 pub use reply::{COMPLETE_UNTIL, CUT, ERROR, EVENT_ID, ROWS, TAIL};
 pub use stage::{Bound, Ground, run};
 pub use summary::{Summary, rfc3339};
+pub use unplanned::{Fault, Unplanned};

@@ -45,9 +45,6 @@ pub const SQL_WORDS_MAX: usize = 2_000;
 /// How deep a statement may nest: the parser recurses on it.
 pub const SQL_DEPTH_MAX: usize = 50;
 
-/// What is told of a planner's words: enough for a name and a few candidates.
-pub const TOLD_MAX_CHARS: usize = 400;
-
 /// Statements that run at once, unless configured otherwise; the next is answered 429. Each pins
 /// batches of up to [`BATCH_ROWS`] rows that no pool counts.
 pub const STATEMENTS_MAX: usize = 8;

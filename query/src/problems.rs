@@ -14,9 +14,9 @@ use crate::limits::{SQL_MAX_BYTES, SQL_WORDS_MAX};
 pub(crate) fn of_statement(error: &StatementError, event_id: Option<EventId>) -> Problem {
     let problem = match error {
         StatementError::Refused(refused) => of_refused(refused),
-        StatementError::Plan { told, place } => {
+        StatementError::Plan(why) => {
             let problem = Problem::new(error.code(), BAD, "The statement can't be planned");
-            at(problem.detail(told.clone()), *place)
+            at(problem.detail(why.fault.told()), why.place)
         }
         StatementError::Busy => {
             Problem::new(error.code(), StatusCode::TOO_MANY_REQUESTS, "Too many statements run")

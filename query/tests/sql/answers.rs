@@ -107,3 +107,21 @@ async fn a_cut_answer_breaks_off_for_whom_it_can_not_be_told_otherwise() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_fails_on_the_way_does_not_look_whole() {
+    let world = World::start().await;
+    let sql = "SELECT 1 / (value - 9000) AS n FROM generate_series(1, 10000)";
+    let text = world.ask(sql).await.text().await.unwrap();
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert!(text.lines().count() > 1000 && last.get("complete_until").is_none(), "{last}");
+    assert_eq!(last["problem"]["type"], "urn:trailgate:problem:statement_failed_on_a_value");
+    for format in ["csv", "arrow"] {
+        let ask = || world.auditor().query(&[("format", format)]).body(sql);
+        assert!(ask().send().await.unwrap().bytes().await.is_err(), "{format}");
+        let answer = ask().header("te", "trailers").send().await.unwrap();
+        let body = http::Response::from(answer).into_body().collect().await.unwrap();
+        let trailers = body.trailers().unwrap();
+        assert_eq!(trailers["trailgate-error"], "statement_failed_on_a_value", "{format}");
+    }
+}

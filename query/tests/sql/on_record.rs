@@ -101,15 +101,62 @@ async fn what_can_not_be_recorded_is_not_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_says_where_in_the_statement_it_is() {
+async fn an_error_says_what_is_wrong_and_where_and_repeats_nothing() {
     let world = World::start().await;
-    let told = |sql: &'static str| World::problem(world.auditor().body(sql));
-    let (_, code, body) = told("SELECT 1\nFROM events\nWHERE )").await;
-    assert_eq!((code.as_str(), &body["line"]), ("statement_does_not_parse", &json!(3)));
-    let (_, code, body) = told("SELECT actor,\n  actr FROM events").await;
-    assert_eq!(code, "statement_does_not_plan");
-    assert_eq!((&body["line"], &body["column"]), (&json!(2), &json!(3)), "{body}");
-    assert!(body["detail"].as_str().unwrap().contains("actr"));
+    let cases = [
+        ("SELECT 1\nFROM events\nWHERE )", Some((3, 7)), ""),
+        ("SELECT actor,\n  actorr, hunter2 FROM events", Some((2, 3)), "is actor meant?"),
+        ("SELECT hunter2 FROM events", Some((1, 8)), "no such column"),
+        ("SELECT actor AS hunter2, hunter22 FROM events", Some((1, 26)), "no such column"),
+        ("WITH t AS (SELECT 1 AS hunter2) SELECT hunter FROM t", Some((1, 40)), "no such column"),
+        ("SELECT *\nFROM hunter2", Some((2, 6)), "events, sessions, nodes, runs"),
+        ("SELECT hunter2(actor) FROM events", None, "no such function"),
+        ("SELECT date_trunk(actor) FROM events", Some((1, 8)), "is date_trunc meant?"),
+        ("SELECT actor FROM events e JOIN nodes n ON true", Some((1, 8)), "say whose"),
+        ("SELECT actor, count(*) FROM events", Some((1, 8)), "GROUP BY"),
+        ("SELECT actor + actor_groups FROM events", Some((1, 8)), "types"),
+        ("SELECT 'hunter2' UNION SELECT 1, 2", Some((1, 1)), "number of columns"),
+    ];
+    for (sql, place, word) in cases {
+        let (status, _, body) = World::problem(world.auditor().body(sql)).await;
+        assert!(status == 400 || place.is_none(), "{sql}: {body}");
+        if let Some((line, column)) = place {
+            assert_eq!(
+                (&body["line"], &body["column"]),
+                (&json!(line), &json!(column)),
+                "{sql}: {body}"
+            );
+        }
+        let detail = body["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(word), "{sql}: {body}");
+        assert!(!body.to_string().contains("hunter"), "{sql}: {body}");
+    }
+    let others = [
+        "SELECT * FROM events WHERE actor IN (SELECT actor, 'hunter2' FROM events)",
+        "SELECT CAST('hunter2' AS HUNTER2)",
+        "SELECT CAST('hunter2' AS INT)",
+        "SELECT extract(hunter2 FROM gateway_time) FROM events",
+        "SELECT date_trunc('hunter2', now())",
+        "SELECT regexp_match('x', '(hunter2')",
+        "SELECT to_timestamp('hunter2')",
+        "SELECT now() AT TIME ZONE 'hunter2'",
+        "SELECT arrow_cast(1, 'hunter2')",
+        "SELECT json_get('hunter2')",
+        "SELECT 1 LIMIT 'hunter2'",
+        "SELECT hunter2.hunter2.hunter2.hunter2 FROM events",
+        "SELECT $hunter2",
+        "SELECT @hunter2",
+        "SHOW COLUMNS FROM hunter2",
+        "DESCRIBE hunter2",
+    ];
+    for sql in others {
+        let answer = world.ask(sql).await;
+        let status = answer.status();
+        let told = answer.text().await.unwrap().to_lowercase();
+        // The first one and the like find no row to be wrong about.
+        assert!(status == 200 || status.is_client_error(), "{sql}: {told}");
+        assert!(status == 200 || !told.contains("hunter"), "{sql}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
