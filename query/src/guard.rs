@@ -157,7 +157,32 @@ const BOMBS: [&str; 11] = [
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const WORDS: [&str; 40] = [
+        "SELECT", "*", "FROM", "events", "nodes", "WHERE", "actor", "=", "'x'", "(", ")", ",", "1",
+        "WITH", "AS", "JOIN", "ON", "GROUP", "BY", "ORDER", "LIMIT", "UNION", "ALL", "CASE",
+        "WHEN", "THEN", "END", "EXPLAIN", "DESCRIBE", "COPY", "TO", "INSERT", "INTO", "VALUES",
+        "SET", ";", "--", "\"", "'", "count",
+    ];
+
+    proptest! {
+        #[test]
+        fn no_text_panics(sql in "\\PC*") {
+            let _ = parse(&sql);
+        }
+
+        #[test]
+        fn no_order_of_words_panics_or_changes_anything(
+            words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..40),
+        ) {
+            if let Ok(Statement::CopyTo(_) | Statement::CreateExternalTable(_)) = parse(&words.join(" ")) {
+                prop_assert!(false, "{}", words.join(" "));
+            }
+        }
+    }
 
     #[test]
     fn what_reads_is_let_through() {

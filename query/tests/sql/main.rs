@@ -8,5 +8,6 @@ mod completeness;
 mod issuer;
 mod log;
 mod on_record;
+mod tls;
 mod views;
 mod world;

@@ -94,6 +94,10 @@ impl World {
         world
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A request without a token.
     pub(crate) fn request(&self) -> RequestBuilder {
         self.client.post(format!("{}/v1/sql", self.url)).timeout(Duration::from_secs(60))
