@@ -109,7 +109,7 @@ async fn drive(
     let stop = door.gateway.stop.clone();
     let mut last_call: Option<Instant> = None;
     loop {
-        let due = last_call.unwrap_or_else(|| silent_at(&pulse, door.gateway.stall));
+        let due = last_call.unwrap_or_else(|| look_at(&pulse, door.gateway.stall));
         tokio::select! {
             // What else ended it is told by the exchanges that it had.
             ended = poll_fn(|cx| connection.as_mut().poll(cx)) => {
@@ -150,6 +150,11 @@ fn is_unreadable(error: &(dyn std::error::Error + 'static)) -> bool {
 /// When a connection on which nothing moves has been silent for too long.
 fn silent_at(pulse: &Pulse, stall: Duration) -> Instant {
     pulse.last() + if pulse.exchanges() > 0 { stall } else { IDLE_WAIT }
+}
+
+/// When to look for silence next. Which of the two waits applies may change before it is over.
+fn look_at(pulse: &Pulse, stall: Duration) -> Instant {
+    silent_at(pulse, stall).min(Instant::now() + stall.min(IDLE_WAIT))
 }
 
 fn builder() -> Builder<TokioExecutor> {

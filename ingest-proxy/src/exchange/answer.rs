@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION};
 use http::response::Parts;
-use http_body::Body as _;
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use trailgate_schemas::{Kind, Outcome};
 
 use crate::agent::{Created, agent_filter};
