@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use crate::fail::{OrGiveUp, give_up};
-use crate::limits::{END_MAX, LOG_TAIL_BYTES, POLL};
+use crate::limits::{END_MAX, LOG_TAIL_BYTES, POLL, START_MAX};
 use crate::nursery;
 
 /// A child process in a group of its own. What it prints goes to a log file, whose end every panic
@@ -70,6 +70,23 @@ impl Child {
     #[track_caller]
     pub fn complain(&self, problem: &str) -> ! {
         give_up(&self.name, &format!("{problem}; the end of its log:\n{}", self.log_tail()))
+    }
+
+    /// Polls `is_ready` until it says yes; ends the test with the end of the log if the child ends
+    /// before, or is not ready in [`START_MAX`].
+    pub(crate) async fn await_ready(&mut self, mut is_ready: impl AsyncFnMut(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + START_MAX;
+        loop {
+            self.must_live();
+            match tokio::time::timeout_at(deadline, is_ready(self)).await {
+                Ok(true) => return,
+                Ok(false) => tokio::time::sleep(POLL).await,
+                Err(_) => self.complain("does not even answer whether it is ready"),
+            }
+            if tokio::time::Instant::now() >= deadline {
+                self.complain("is not ready in time");
+            }
+        }
     }
 
     /// Kills it at once, as `kill -9` does, and its whole group.

@@ -109,19 +109,7 @@ impl Daemon {
     /// Waits until it is ready; ends the test with its log if it ends before.
     pub async fn await_ready(&mut self) {
         let Some(url) = self.recipe.ready.clone() else { return };
-        let (name, process) = (&self.recipe.binary, &mut self.process);
-        let deadline = tokio::time::Instant::now() + START_MAX;
-        until_within(START_MAX * 2, name, async || {
-            process.must_live();
-            if answers_ok(&url).await {
-                return Some(());
-            }
-            if tokio::time::Instant::now() >= deadline {
-                process.complain("is not ready");
-            }
-            None
-        })
-        .await;
+        self.process.await_ready(async |_| answers_ok(&url).await).await;
     }
 
     /// Kills it at once, as `kill -9` does.

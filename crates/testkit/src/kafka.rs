@@ -7,10 +7,8 @@ use tempfile::TempDir;
 
 use crate::child::Child;
 use crate::fail::{OrGiveUp, give_up};
-use crate::limits::START_MAX;
 use crate::parts::Parts;
 use crate::port::free_port;
-use crate::wait::until_within;
 
 /// A broker with a data folder of its own. It makes no topics by itself, flushes every record to
 /// disk before it acknowledges it, and keeps its port and folder over kills and restarts.
@@ -83,13 +81,10 @@ impl Kafka {
 
     // The port is open before the broker serves; its log says when it does.
     async fn await_start(&mut self, printed: usize) {
-        let broker = &mut self.broker;
-        until_within(START_MAX, "Kafka's start", async || {
-            broker.must_live();
-            let log = broker.log();
-            log.get(printed..)?.contains("Kafka Server started").then_some(())
-        })
-        .await;
+        let started = |log: &str| log.contains("Kafka Server started");
+        self.broker
+            .await_ready(async |broker| broker.log().get(printed..).is_some_and(started))
+            .await;
     }
 }
 

@@ -8,10 +8,8 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::daemon::answers_ok;
 use crate::fail::OrGiveUp;
-use crate::limits::START_MAX;
 use crate::parts::{Parts, project_root};
 use crate::port::free_port;
-use crate::wait::until_within;
 
 /// `langgraph dev` on a copy of an app, offline, untraced, with nothing of another run in it.
 #[derive(Debug)]
@@ -37,11 +35,7 @@ impl LangGraph {
         let process = Child::start("langgraph", command(folder.path(), port, environment), &log);
         let mut server = Self { port, process, _folder: folder };
         let ready = format!("{}/ok", server.url());
-        until_within(START_MAX, "LangGraph's start", async || {
-            server.process.must_live();
-            answers_ok(&ready).await.then_some(())
-        })
-        .await;
+        server.process.await_ready(async |_| answers_ok(&ready).await).await;
         server
     }
 

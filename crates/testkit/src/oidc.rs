@@ -9,10 +9,8 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::daemon::answers_ok;
 use crate::fail::{OrGiveUp, give_up};
-use crate::limits::START_MAX;
 use crate::parts::{Parts, project_root};
 use crate::port::free_port;
-use crate::wait::until_within;
 
 /// node-oidc-provider with RS256 keys, in a process of its own (tests/parts/oidc/provider.mjs).
 #[derive(Debug)]
@@ -139,11 +137,7 @@ impl OidcProvider {
         let issuer = format!("http://127.0.0.1:{port}");
         let mut provider = Self { issuer, process, _folder: folder };
         let discovery = format!("{}/.well-known/openid-configuration", provider.issuer);
-        until_within(START_MAX, "the OpenID Connect provider's start", async || {
-            provider.process.must_live();
-            answers_ok(&discovery).await.then_some(())
-        })
-        .await;
+        provider.process.await_ready(async |_| answers_ok(&discovery).await).await;
         provider
     }
 

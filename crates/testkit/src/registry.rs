@@ -7,10 +7,8 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::daemon::answers_ok;
 use crate::fail::OrGiveUp;
-use crate::limits::START_MAX;
 use crate::parts::Parts;
 use crate::port::free_port;
-use crate::wait::until_within;
 
 /// A registry that keeps its schemas in memory.
 #[derive(Debug)]
@@ -39,11 +37,7 @@ impl SchemaRegistry {
         let process = Child::start("schema registry", command, &folder.path().join("log"));
         let mut registry = Self { port, process, _folder: folder };
         let ready = format!("{}/subjects", registry.url());
-        until_within(START_MAX, "the schema registry's start", async || {
-            registry.process.must_live();
-            answers_ok(&ready).await.then_some(())
-        })
-        .await;
+        registry.process.await_ready(async |_| answers_ok(&ready).await).await;
         registry
     }
 

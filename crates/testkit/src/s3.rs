@@ -8,10 +8,8 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::daemon::accepts;
 use crate::fail::OrGiveUp;
-use crate::limits::START_MAX;
 use crate::parts::Parts;
 use crate::port::free_port;
-use crate::wait::until_within;
 
 /// An S3 server that keeps its objects in a folder of its own, also over a restart.
 #[derive(Debug)]
@@ -90,12 +88,8 @@ impl S3 {
     }
 
     async fn await_start(&mut self) {
-        let (process, port) = (&mut self.process, self.port);
-        until_within(START_MAX, "the S3 server's start", async || {
-            process.must_live();
-            accepts(port).await.then_some(())
-        })
-        .await;
+        let port = self.port;
+        self.process.await_ready(async |_| accepts(port).await).await;
     }
 }
 
