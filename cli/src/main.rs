@@ -1,4 +1,4 @@
-//! `trailgate`: the command line.
+#![doc = include_str!("../README.md")]
 
 mod dev_issuer;
 mod files;
