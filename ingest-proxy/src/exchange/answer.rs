@@ -71,7 +71,7 @@ impl Answered {
         let journal = exchange.hand_on();
         if relay.begin(FIRST_RESPONSE_PIECE_WAIT).await.is_err() {
             journal.gateway().metrics.failed("record_unavailable");
-            return Err(Stopped::Unrecorded(request_id(&caller)));
+            return Err(Stopped::AnswerUnrecorded(request_id(&caller)));
         }
         close_deleted(&caller, &journal, asked, status);
         let payload =
@@ -99,7 +99,7 @@ impl Answered {
             let mut event = journal.allowed(Kind::Response, Outcome::Unknown);
             event.reason = Some("record_unavailable".to_owned());
             exchange.hand_on().close_behind(event);
-            return Err(Stopped::Unrecorded(request_id(&caller)));
+            return Err(Stopped::AnswerUnrecorded(request_id(&caller)));
         };
         let ends = Ends { client: upgrade.client, upstream };
         let tunnel =

@@ -119,7 +119,7 @@ fn unanswered(exchange: Exchange, error: UpstreamFailed, caller: &CallerAt) -> S
             event.reason = Some("record_unavailable".to_owned());
             journal.close_behind(event);
             journal.gateway().metrics.failed("record_unavailable");
-            return Stopped::Unrecorded(request_id(caller));
+            return Stopped::AnswerUnrecorded(request_id(caller));
         }
     };
     failed(exchange, problem, outcome)

@@ -22,8 +22,10 @@ pub(crate) enum Stopped {
     Refused(Box<Refused>),
     /// It was let in and then failed.
     Failed(Box<Failed>),
-    /// A record could not be made durable.
+    /// A record could not be made durable before the upstream saw anything.
     Unrecorded(HeaderValue),
+    /// The upstream was asked, and what became of it could not be recorded.
+    AnswerUnrecorded(HeaderValue),
 }
 
 /// A request that was not let in.
@@ -145,6 +147,7 @@ impl Stopped {
             Self::Refused(refused) => refused.answer().await,
             Self::Failed(failed) => failed.answer().await,
             Self::Unrecorded(id) => answer(&record_unavailable(), id),
+            Self::AnswerUnrecorded(id) => answer(&answer_unrecorded(), id),
         }
     }
 }
@@ -177,7 +180,11 @@ impl Failed {
         event.status = Some(i32::from(problem.status().as_u16()));
         event.reason = Some(problem.code().to_owned());
         let event_id = event.event_id;
-        let Some(pending) = journal.close(event) else { return answer(&record_unavailable(), id) };
+        let unrecorded = || match outcome {
+            Outcome::Unknown => answer_unrecorded(),
+            _ => record_unavailable(),
+        };
+        let Some(pending) = journal.close(event) else { return answer(&unrecorded(), id) };
         // In a task, so that a caller who goes away does not hinder it.
         let (sender, recorded) = tokio::sync::oneshot::channel();
         let settling = std::sync::Arc::clone(gateway);
@@ -187,7 +194,7 @@ impl Failed {
         });
         match recorded.await {
             Ok(Ok(())) => answer(&problem.event(Some(event_id)), id),
-            Ok(Err(_)) | Err(_) => answer(&record_unavailable(), id),
+            Ok(Err(_)) | Err(_) => answer(&unrecorded(), id),
         }
     }
 }
@@ -212,6 +219,13 @@ pub(crate) fn record_unavailable() -> Problem {
     )
     .detail("What is not recorded does not happen here. Try again later.")
     .retry_after(std::time::Duration::from_secs(1))
+}
+
+/// No time to try again: what was asked may have happened.
+fn answer_unrecorded() -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new("record_unavailable", status, "The answer can't be recorded now")
+        .detail("The upstream was asked; it is not known whether it did what was asked.")
 }
 
 fn answer(problem: &Problem, id: HeaderValue) -> Response<Payload> {
