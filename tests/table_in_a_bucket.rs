@@ -1,5 +1,7 @@
 //! The table on a real S3 server: commits are exclusive there, whoever races and whatever is killed.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
