@@ -78,43 +78,41 @@ async fn an_interrupt_and_its_resume() {
 
 #[tokio::test]
 async fn a_run_that_is_waited_for() {
-    for assistant in ["agent", "fan", "sub", "boom", "flaky"] {
-        let (input, thread) = (input_of(assistant), json!({"do": "thread", "as": "t"}));
-        let wait = |thread: bool| {
-            let mut step = json!({"do": "wait", "as": "w", "assistant": assistant, "input": input});
-            if thread {
-                step["thread"] = json!("t");
-            }
-            step
-        };
-        recorded_by_name(&json!([thread, wait(true)]), "w", assistant).await;
-        recorded_by_name(&json!([wait(false)]), "w", assistant).await;
-    }
+    let waits = ["agent", "fan", "sub", "boom", "flaky"].map(|assistant| {
+        let step = json!({"do": "wait", "assistant": assistant, "input": input_of(assistant)});
+        (assistant, step)
+    });
+    recorded_by_name(&waits, None).await;
+    recorded_by_name(&waits, Some("t")).await;
 }
 
 #[tokio::test]
 async fn a_background_run_that_is_joined() {
-    for assistant in ["agent", "fan", "sub"] {
-        let run = json!({"do": "background", "as": "b", "thread": "t", "assistant": assistant,
-                         "input": input_of(assistant)});
-        recorded_by_name(&json!([{"do": "thread", "as": "t"}, run]), "b", assistant).await;
-    }
+    let runs = ["agent", "fan", "sub"].map(|assistant| {
+        let step = json!({"do": "background", "assistant": assistant,
+                          "input": input_of(assistant)});
+        (assistant, step)
+    });
+    recorded_by_name(&runs, Some("t")).await;
 }
 
 #[tokio::test]
 async fn a_background_run_that_nobody_watches() {
-    let run = json!({"do": "created", "as": "b", "assistant": "agent", "thread": "t",
-                     "input": input_of("agent")});
-    recorded_by_name(&json!([{"do": "thread", "as": "t"}, run]), "b", "agent").await;
+    let step = json!({"do": "created", "assistant": "agent", "input": input_of("agent")});
+    recorded_by_name(&[("agent", step)], Some("t")).await;
 }
 
 #[tokio::test]
 async fn every_stream_mode_that_a_client_asks_for() {
-    for mode in modes() {
-        let step = json!({"do": "stream", "as": "s", "assistant": "agent",
-                          "input": input_of("agent"), "stream_mode": mode});
-        recorded_by_name(&json!([step]), "s", "agent").await;
-    }
+    let runs: Vec<_> = modes()
+        .into_iter()
+        .map(|mode| {
+            let step = json!({"do": "stream", "assistant": "agent", "input": input_of("agent"),
+                              "stream_mode": mode});
+            ("agent", step)
+        })
+        .collect();
+    recorded_by_name(&runs, None).await;
 }
 
 #[tokio::test]
@@ -188,16 +186,32 @@ async fn equal_record(lines: &[Value], step: &str) -> Vec<Execution> {
     streamed
 }
 
-/// The record of a step's run has the graph's nodes, each once, whatever was streamed.
-async fn recorded_by_name(steps: &Value, step: &str, assistant: &str) {
-    let lines = world().await.trail.sdk().run(steps).await;
-    let run = run_of(&lines, step);
-    let wanted = root_nodes(assistant);
-    let recorded = until_recorded(&run, wanted.len()).await;
-    // A gateway may see inside a subgraph also when the client does not ask for it.
-    let roots = names(&recorded).into_iter().filter(|name| !name.starts_with("inner_"));
-    assert_eq!(roots.collect::<Vec<_>>(), wanted, "{steps}");
-    once_each(&run).await;
+/// Takes the steps at once, each on a thread of its own if `thread` is said, else stateless: the
+/// record of each one's run has the graph's nodes, each once, whatever was streamed.
+async fn recorded_by_name(runs: &[(&str, Value)], thread: Option<&str>) {
+    let mut steps = Vec::new();
+    let mut together = Vec::new();
+    for (index, (_, step)) in runs.iter().enumerate() {
+        let mut step = step.clone();
+        step["as"] = json!(format!("run {index}"));
+        if let Some(thread) = thread {
+            let thread = format!("{thread} {index}");
+            step["thread"] = json!(thread);
+            steps.push(json!({"do": "thread", "as": thread}));
+        }
+        together.push(step);
+    }
+    steps.push(json!({"do": "together", "steps": together}));
+    let lines = world().await.trail.sdk().run(&json!(steps)).await;
+    for (index, (assistant, step)) in runs.iter().enumerate() {
+        let run = run_of(&lines, &format!("run {index}"));
+        let wanted = root_nodes(assistant);
+        let recorded = until_recorded(&run, wanted.len()).await;
+        // A gateway may see inside a subgraph also when the client does not ask for it.
+        let roots = names(&recorded).into_iter().filter(|name| !name.starts_with("inner_"));
+        assert_eq!(roots.collect::<Vec<_>>(), wanted, "{step}");
+        once_each(&run).await;
+    }
 }
 
 async fn until_recorded(run: &str, at_least: usize) -> Vec<Execution> {
