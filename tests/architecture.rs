@@ -4,6 +4,8 @@
 //! It reads what Cargo reads, so a dependency that is not written down can't be there, and one that
 //! is can't be missed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,7 @@
 //! What is wrong is told with its place, and never with the text that was wrong.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use reqwest::Client;
 use serde_json::{Value, json};
 

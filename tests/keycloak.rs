@@ -1,5 +1,7 @@
 //! A real full identity provider: its users' groups decide who gets through.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use reqwest::Client;
 
 use trailgate_testkit::{Keycloak, Upstream};

@@ -1,5 +1,7 @@
 //! Memory is bounded: a body of any size, in either direction, streams through.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use bytes::Bytes;
 use futures::StreamExt;
 use reqwest::{Body, Client};

@@ -1,6 +1,8 @@
 //! A planted secret is in no topic but the sealed ones, in no file, no log, no metric and no answer,
 //! wherever in a request it stood.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use reqwest::Client;
 use serde_json::json;
 

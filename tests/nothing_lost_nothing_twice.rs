@@ -1,5 +1,7 @@
 //! Each event is in the table exactly once, whatever is killed or paused in the middle of a load.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::sync::Arc;
 
 use futures::StreamExt;

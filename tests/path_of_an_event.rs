@@ -1,5 +1,7 @@
 //! A mark goes in through the SDK, and one row comes out: on either backbone.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+
 use serde_json::json;
 
 use trailgate_testkit::{LangGraph, Mark};
