@@ -8,7 +8,8 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES, SQL_WORDS_MAX};
+use crate::limits::{SQL_DEPTH_MAX, SQL_MAX_BYTES, SQL_READS_MAX, SQL_WORDS_MAX};
+use crate::reads::are_too_many;
 
 /// Why a statement does not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,9 @@ pub enum Refused {
     /// It has too many words and signs to be planned in good time.
     #[error("statement has more than {SQL_WORDS_MAX} words and signs")]
     TooComplex,
+    /// It comes to too many reads of a table.
+    #[error("statement comes to more than {SQL_READS_MAX} reads of a table")]
+    TooManyReads,
     /// There is none.
     #[error("there is no statement")]
     Empty,
@@ -52,6 +56,7 @@ impl Refused {
         match self {
             Self::TooLong => "statement_too_long",
             Self::TooComplex => "statement_too_complex",
+            Self::TooManyReads => "statement_reads_too_often",
             Self::Empty => "statement_missing",
             Self::Several => "several_statements",
             Self::Syntax { .. } => "statement_does_not_parse",
@@ -82,7 +87,10 @@ pub(crate) fn parse(sql: &str) -> Result<Statement, Refused> {
     if !statements.is_empty() {
         return Err(Refused::Several);
     }
-    if reads(&statement) { Ok(statement) } else { Err(Refused::NotReading) }
+    if !reads(&statement) {
+        return Err(Refused::NotReading);
+    }
+    if are_too_many(&statement) { Err(Refused::TooManyReads) } else { Ok(statement) }
 }
 
 /// Whether a plan only reads: no DDL, no DML, no COPY, no SET, anywhere inside.

@@ -14,6 +14,7 @@ mod listener;
 mod metrics;
 mod pinned;
 mod problems;
+mod reads;
 mod recorder;
 mod refusals;
 mod reply;

@@ -85,3 +85,7 @@ pub const PIECES_AHEAD: usize = 2;
 
 /// Streams that a statement reads the tail by: some for each core, and few enough to plan.
 pub const TAIL_STREAMS: usize = 8;
+
+/// Reads of a table that a statement may come to, each `WITH` put in where it is named: joining all
+/// four tables with themselves twice over.
+pub const SQL_READS_MAX: usize = 24;

@@ -8,7 +8,7 @@ use trailgate_schemas::EventId;
 
 use crate::error::StatementError;
 use crate::guard::{Place, Refused};
-use crate::limits::{SQL_MAX_BYTES, SQL_WORDS_MAX};
+use crate::limits::{SQL_MAX_BYTES, SQL_READS_MAX, SQL_WORDS_MAX};
 
 /// A statement without an answer. `event_id` names the record of it, if it has one.
 pub(crate) fn of_statement(error: &StatementError, event_id: Option<EventId>) -> Problem {
@@ -50,6 +50,8 @@ fn of_refused(refused: &Refused) -> Problem {
             .missing(format!("a statement of at most {SQL_MAX_BYTES} bytes")),
         Refused::TooComplex => Problem::new(refused.code(), BAD, "The statement is too complex")
             .missing(format!("a statement of at most {SQL_WORDS_MAX} words and signs")),
+        Refused::TooManyReads => Problem::new(refused.code(), BAD, "The statement reads too often")
+            .missing(format!("at most {SQL_READS_MAX} reads of a table, each WITH put in")),
         Refused::Empty => {
             Problem::new(refused.code(), BAD, "There is no statement").missing("a statement")
         }
