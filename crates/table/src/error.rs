@@ -1,5 +1,4 @@
-//! Why the table can't be used. Library messages are kept for the log only where they come from the
-//! store or the table's own files, never from rows.
+//! Why the table can't be used: words and names of columns, never a library's text.
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
@@ -56,7 +55,6 @@ impl From<StoreError> for TableError {
 
 impl From<DeltaTableError> for TableError {
     fn from(error: DeltaTableError) -> Self {
-        tracing::debug!(error = %error, "delta failed");
         match error {
             DeltaTableError::ObjectStore { source } => source.into(),
             DeltaTableError::Transaction { source: TransactionError::ObjectStore { source } } => {
@@ -66,10 +64,30 @@ impl From<DeltaTableError> for TableError {
             DeltaTableError::InvalidTableLocation(_) => Self::Location { code: "delta" },
             DeltaTableError::InvalidJsonLog { .. } => Self::Broken { code: "commit_json" },
             DeltaTableError::InvalidStatsJson { .. } => Self::Broken { code: "stats_json" },
-            // The kernel wraps the store's failures in texts of its own; what can't be told apart
-            // is tried again, and says so on each try.
-            _ => Self::Store { code: "delta" },
+            DeltaTableError::NoSchema => Self::Broken { code: "no_schema" },
+            DeltaTableError::UnsupportedColumnMapping { .. } => {
+                Self::Broken { code: "column_mapping" }
+            }
+            // The kernel wraps the store's failures in texts of its own. What can't be told apart is
+            // tried again, and says so on each try.
+            other => Self::Store { code: delta_code(&other) },
         }
+    }
+}
+
+/// A word for a failure; the library's text may hold values of rows, from statistics.
+fn delta_code(error: &DeltaTableError) -> &'static str {
+    match error {
+        DeltaTableError::KernelError(_) | DeltaTableError::Kernel { .. } => "kernel",
+        DeltaTableError::Parquet { .. } => "parquet",
+        DeltaTableError::Arrow { .. } => "arrow",
+        DeltaTableError::Io { .. } => "io",
+        DeltaTableError::InvalidVersion(_) => "version_gone",
+        DeltaTableError::VersionAlreadyExists(_) => "version_taken",
+        DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) } => "conflict",
+        DeltaTableError::Transaction { .. } => "transaction",
+        DeltaTableError::MetadataError(_) => "metadata",
+        _ => "delta",
     }
 }
 

@@ -181,7 +181,8 @@ impl Table {
             let mut table = DeltaTable::new(Arc::clone(&self.log));
             table.load().await?;
             if let Err(error) = table.add_columns().with_fields(missing).await {
-                tracing::warn!(error = %error, "columns were not added; looking again");
+                let error = TableError::from(error);
+                tracing::warn!(%error, "columns were not added; looking again");
             }
         }
         Err(TableError::Store { code: "add_columns" })
