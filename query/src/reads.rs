@@ -114,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_name_that_names_itself_ends() {
-        let _ = is_refused("WITH RECURSIVE a AS (SELECT 1 UNION ALL SELECT * FROM a) SELECT * FROM a");
+        let _ =
+            is_refused("WITH RECURSIVE a AS (SELECT 1 UNION ALL SELECT * FROM a) SELECT * FROM a");
     }
 }

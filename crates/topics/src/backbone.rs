@@ -133,7 +133,8 @@ pub trait Backbone: Send + Sync + 'static {
     ///
     /// # Errors
     /// If it can't be asked.
-    async fn watermarks(&self, topic: Topic) -> Result<Vec<(Partition, Watermarks)>, BackboneError>;
+    async fn watermarks(&self, topic: Topic)
+    -> Result<Vec<(Partition, Watermarks)>, BackboneError>;
 
     /// The first record of a partition that was appended at or after `time`, else the high
     /// watermark: what trimming by age needs.

@@ -121,8 +121,7 @@ mod tests {
     #[test]
     fn a_place_is_passed_only_when_everything_before_it_is_done() {
         let progress = Arc::new(Progress::default());
-        let (first, second, third) =
-            (take(&progress, 3), take(&progress, 5), take(&progress, 9));
+        let (first, second, third) = (take(&progress, 3), take(&progress, 5), take(&progress, 9));
         second.delivered();
         assert_eq!(progress.committable(), None);
         first.delivered();

@@ -103,7 +103,13 @@ impl Outputs {
     }
 
     /// Keeps state for a partition of the input; none forgets it.
-    pub fn keep(&mut self, changelog: Topic, partition: Partition, key: Bytes, value: Option<Bytes>) {
+    pub fn keep(
+        &mut self,
+        changelog: Topic,
+        partition: Partition,
+        key: Bytes,
+        value: Option<Bytes>,
+    ) {
         self.records.push(NewRecord { topic: changelog, partition, key, value });
     }
 
