@@ -135,10 +135,7 @@ async fn no_place_is_told_twice_and_a_lost_range_is_found_while_reading(
 }
 
 /// Two processes were given one name: the one that came last has it, the other is told.
-async fn a_second_consumer_of_one_name_ends_the_first(
-    backbone: &Arc<dyn Backbone>,
-    kafka: &Kafka,
-) {
+async fn a_second_consumer_of_one_name_ends_the_first(backbone: &Arc<dyn Backbone>, kafka: &Kafka) {
     let (mark, from) = (fresh(), ends(backbone, Topic::Refused).await);
     let mut first = backbone.subscribe(Topic::Refused, &group(&mark, "a")).unwrap();
     let Message::Assigned(assignment) = message(&mut first).await else { panic!("assigned") };

@@ -34,8 +34,8 @@ pub(super) const LINGER: Duration = Duration::from_millis(2);
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a suspected outage may be looked into before it is believed: a broker that closed an
-/// idle connection answers within it.
-pub(super) const PROBE_WAIT: Duration = Duration::from_millis(500);
+/// idle connection, or is busy, answers within it.
+pub(super) const PROBE_WAIT: Duration = Duration::from_secs(1);
 
 /// Between two probes during an outage; also how late its end is noticed.
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(200);
@@ -49,8 +49,9 @@ pub(super) const RECONNECT_MAX: Duration = Duration::from_secs(1);
 /// A question to the brokers: longer than a coordinator's election.
 pub(super) const ASK_WAIT: Duration = Duration::from_secs(10);
 
-/// A question asked from a thread that also serves a group: short, since it is asked again.
-pub(super) const ASK_BRIEFLY: Duration = Duration::from_secs(1);
+/// A question asked from a thread that also serves a group: short, since it is asked again, but not
+/// so short that a busy broker (measured: 1 s behind many flushes) looks like a dead one.
+pub(super) const ASK_BRIEFLY: Duration = Duration::from_secs(3);
 
 /// How long new topics may take until every partition has a leader.
 pub(super) const CREATE_WAIT: Duration = Duration::from_secs(30);

@@ -17,6 +17,7 @@ mod appender;
 mod context;
 mod ensure;
 mod failure;
+mod held;
 mod limits;
 mod lookup;
 mod member;

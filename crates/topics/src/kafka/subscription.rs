@@ -2,19 +2,18 @@
 //! its place in the group, and reads ahead only up to its bounds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::held::{Asked, Going, Held, Phase, holds};
 use super::limits;
 use super::lookup::Lookup;
 use super::member::{Event, Member, fenced};
 use super::outbox::Outbox;
 use crate::backbone::BackboneError;
-use crate::custody::Progress;
-use crate::record::{Offset, Partition, Record, Watermarks};
+use crate::record::{Offset, Partition, Record};
 use crate::subscription::{Assigned, Assignment, Command, Message, Revocation};
 use crate::topic::Topic;
 
@@ -62,43 +61,6 @@ pub(super) struct Consumer<'a> {
     outage: Option<Instant>,
     /// Whether reading is paused because the owner takes nothing.
     is_stalled: bool,
-}
-
-/// A partition that this member has and its owner knows of.
-struct Held {
-    phase: Phase,
-    /// The place of the next record.
-    next: Offset,
-    progress: Arc<Progress>,
-    committed: Option<Offset>,
-    /// The library reads it no more, and can't be told to.
-    is_dead: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Not started, stopped by its owner, or stopped because records are missing.
-    Stopped,
-    /// To be read from its place as soon as that can be done.
-    Starting,
-    Reading,
-    /// Too many records are in custody.
-    Full,
-    /// Its owner drains it.
-    GivingUp,
-}
-
-/// Partitions whose owner was asked where to start.
-struct Asked {
-    partitions: Vec<Partition>,
-    answer: oneshot::Receiver<Vec<(Partition, Offset)>>,
-}
-
-/// Partitions that are to go, and their owner's word that they are drained.
-struct Going {
-    partitions: Vec<Partition>,
-    drained: oneshot::Receiver<()>,
-    deadline: Instant,
 }
 
 impl<'a> Consumer<'a> {
@@ -257,7 +219,7 @@ impl<'a> Consumer<'a> {
     }
 
     fn suspect_outage(&mut self) {
-        if self.outage.is_none() && self.lookup.ping(limits::PROBE_WAIT).is_err() {
+        if self.outage.is_none() && self.lookup.ping(limits::ASK_BRIEFLY).is_err() {
             self.outage = Some(Instant::now() + limits::OFFSETS_EVERY);
             self.outbox.tell(Message::Unreachable);
         }
@@ -487,23 +449,4 @@ impl<'a> Consumer<'a> {
         }
         self.member.commit(&offsets);
     }
-}
-
-impl Held {
-    fn stopped(committed: Option<Offset>) -> Self {
-        let (phase, progress) = (Phase::Stopped, Arc::default());
-        Self { phase, next: Offset(0), progress, committed, is_dead: false }
-    }
-
-    /// Reads from `offset` on; what is in custody from before no longer counts.
-    fn start(&mut self, offset: Offset) {
-        self.phase = Phase::Starting;
-        self.next = offset;
-        self.progress = Arc::default();
-    }
-}
-
-/// Whether a reader can begin at a place.
-fn holds(kept: &Watermarks, place: Offset) -> bool {
-    kept.low <= place && place <= kept.high
 }

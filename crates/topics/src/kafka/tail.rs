@@ -2,11 +2,12 @@
 //!
 //! When everything has been read is told by two questions in this order: where does each partition
 //! end for a reader of what is committed, and has the library handed out everything up to there? Its
-//! position counts the markers of transactions, which no record shows.
+//! position counts the markers of transactions, which no record shows. The first question has a
+//! thread too: a busy broker may take long to answer it, and reading goes on meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -20,6 +21,7 @@ use super::context::Quiet;
 use super::failure::{broken, code, failed};
 use super::limits;
 use super::lookup::Lookup;
+use super::on_thread;
 use super::records::{offsets, places, record};
 use super::settings::{Sees, Settings};
 use crate::backbone::BackboneError;
@@ -40,17 +42,23 @@ pub(super) struct KafkaTail {
 struct Reader {
     topic: Topic,
     lookup: Arc<Lookup>,
-    clock: Arc<dyn Clock>,
     consumer: BaseConsumer<Quiet>,
     batches: mpsc::Sender<Read>,
     next: BTreeMap<Partition, Offset>,
-    /// What was asked last, and when.
-    seen: Option<(Micros, BTreeMap<Partition, Offset>)>,
+    ends: Arc<Mutex<Ends>>,
     caught_up: BTreeMap<Partition, Micros>,
-    ask_at: Instant,
-    is_outage: bool,
     /// Why the tail ends, once what was read before is told.
     failed: Option<BackboneError>,
+}
+
+/// Where the topic ended when that was last asked.
+#[derive(Default)]
+enum Ends {
+    #[default]
+    Unknown,
+    At(Micros, BTreeMap<Partition, Offset>),
+    /// Nobody answered; whether that was told.
+    Unanswered(BackboneError, bool),
 }
 
 /// Where the tail is to begin in each partition.
@@ -102,21 +110,20 @@ impl KafkaTail {
         };
         let ends = next.iter().map(end).collect();
         let (sender, batches) = mpsc::channel(limits::TAIL_BATCHES);
+        let known = Arc::new(Mutex::new(Ends::Unknown));
+        let (asked, asker) = (Arc::downgrade(&known), Arc::clone(&lookup));
+        on_thread("kafka-ends", move || ask(topic, &asker, &*clock, &asked))?;
         let reader = Reader {
             topic,
             lookup,
-            clock,
             consumer,
             batches: sender,
             next,
-            seen: None,
+            ends: known,
             caught_up: BTreeMap::new(),
-            ask_at: Instant::now(),
-            is_outage: false,
             failed: None,
         };
-        let thread = std::thread::Builder::new().name("kafka-tail".to_owned());
-        thread.spawn(move || reader.run()).map_err(|_| broken("thread can't be started"))?;
+        on_thread("kafka-tail", move || reader.run())?;
         Ok(Self { batches, ends, ended: None })
     }
 }
@@ -156,8 +163,7 @@ impl Reader {
                 }
                 Ok(batch) => self.batches.blocking_send(Ok(batch)),
                 Err(error @ BackboneError::Unreachable { .. }) => {
-                    let is_told = std::mem::replace(&mut self.is_outage, true);
-                    if is_told { Ok(()) } else { self.batches.blocking_send(Err(error)) }
+                    self.batches.blocking_send(Err(error))
                 }
                 Err(error) => {
                     // Told or not, it is over.
@@ -175,20 +181,24 @@ impl Reader {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        self.ask()?;
+        if let Some(error) = self.ends().outage() {
+            return Err(error);
+        }
         let records = self.read();
         for (partition, position) in self.positions() {
             if let Some(next) = self.next.get_mut(&partition) {
                 *next = position.max(*next);
             }
         }
-        if let Some((time, ends)) = &self.seen {
+        let known = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ends::At(time, ends) = &*known {
             for (partition, next) in &self.next {
                 if ends.get(partition).is_some_and(|end| next >= end) {
                     self.caught_up.insert(*partition, *time);
                 }
             }
         }
+        drop(known);
         let end = |(partition, next): (&Partition, &Offset)| TailEnd {
             partition: *partition,
             next: *next,
@@ -197,18 +207,8 @@ impl Reader {
         Ok(TailBatch { records, ends: self.next.iter().map(end).collect() })
     }
 
-    /// Asks where the partitions end, now and then.
-    fn ask(&mut self) -> Result<(), BackboneError> {
-        if Instant::now() < self.ask_at {
-            return Ok(());
-        }
-        // Brokers stamp whole milliseconds: what they stamp from now on is not before this one.
-        let time = Micros(self.clock.now().0 / 1_000 * 1_000);
-        let ends = self.lookup.ends(self.topic, Sees::Committed, limits::ASK_BRIEFLY);
-        self.ask_at = Instant::now() + limits::ENDS_EVERY;
-        self.seen = Some((time, ends?));
-        self.is_outage = false;
-        Ok(())
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&mut self) -> Vec<Record> {
@@ -265,5 +265,35 @@ impl Reader {
     fn positions(&self) -> BTreeMap<Partition, Offset> {
         let positions = self.consumer.position();
         positions.map(|list| offsets(&list).into_iter().collect()).unwrap_or_default()
+    }
+}
+
+impl Ends {
+    /// An outage that was not told yet.
+    fn outage(&mut self) -> Option<BackboneError> {
+        match self {
+            Self::Unanswered(error, is_told) if !*is_told => {
+                *is_told = true;
+                Some(error.clone())
+            }
+            Self::Unanswered(..) | Self::Unknown | Self::At(..) => None,
+        }
+    }
+}
+
+/// Asks where the partitions end, now and then, until the tail is gone.
+fn ask(topic: Topic, lookup: &Lookup, clock: &dyn Clock, known: &Weak<Mutex<Ends>>) {
+    while let Some(known) = known.upgrade() {
+        // Brokers stamp whole milliseconds: what they stamp from now on is not before this one.
+        let time = Micros(clock.now().0 / 1_000 * 1_000);
+        let answer = lookup.ends(topic, Sees::Committed, limits::ASK_BRIEFLY);
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = match (answer, &*known) {
+            (Ok(ends), _) => Ends::At(time, ends),
+            (Err(error), Ends::Unanswered(_, is_told)) => Ends::Unanswered(error, *is_told),
+            (Err(error), Ends::Unknown | Ends::At(..)) => Ends::Unanswered(error, false),
+        };
+        drop(known);
+        std::thread::park_timeout(limits::ENDS_EVERY);
     }
 }

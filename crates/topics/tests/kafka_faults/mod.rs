@@ -131,8 +131,7 @@ async fn each_record_has_its_effects_once_whatever_is_killed_or_paused() {
     let backbone = open(&config(kafka.bootstrap(), None));
     backbone.ensure(Topic::ALL).await.unwrap();
     let (mark, from) = (fresh(), ends(&backbone, Topic::Events).await);
-    let mut instances =
-        [Instance::start(&kafka, &mark, "a"), Instance::start(&kafka, &mark, "b")];
+    let mut instances = [Instance::start(&kafka, &mark, "a"), Instance::start(&kafka, &mark, "b")];
     let pace = Duration::from_millis(50);
     let sending = tokio::spawn(load(Arc::clone(&backbone), mark.clone(), COUNT, pace));
     let mut read = Outputted::open(&backbone, &from).await;
@@ -250,7 +249,84 @@ async fn an_outage_is_answered_soon_and_everything_goes_on_after_it() {
     send(&appender, &mark, 80..120).await;
     read.upto(120).await;
     delivered(&mut member, &from, 40).await;
+
+    // What is closed during an outage waits for nobody, and its name is free afterwards.
+    send(&appender, &mark, 120..160).await;
+    kafka.kill();
+    let closing = Instant::now();
+    drop((member, appender));
+    assert!(closing.elapsed() < Duration::from_millis(100), "closing keeps nobody");
     assert_eq!(within(handle.stop()).await, Ended::Stopped);
+    kafka.restart().await;
+    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let (spec, processor) = copier(&mark, "a");
+    let handle = backbone.process(spec, processor).unwrap();
+    read.upto(160).await;
+    delivered(&mut member, &from, 40).await;
+    assert_eq!(within(handle.stop()).await, Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_instances_of_one_name_do_not_both_live() {
+    let _turn = TURN.lock().await;
+    let kafka = Kafka::start().await;
+    let [first, second] = [(), ()].map(|()| open(&config(kafka.bootstrap(), None)));
+    first.ensure(Topic::ALL).await.unwrap();
+    let (mark, from) = (fresh(), ends(&first, Topic::Events).await);
+    let mut read = Outputted::open(&first, &from).await;
+    let (spec, processor) = copier(&mark, "a");
+    let early = first.process(spec, processor).unwrap();
+    let appender = first.appender().unwrap();
+    send(&appender, &mark, 0..40).await;
+    read.upto(40).await;
+    let (spec, processor) = copier(&mark, "a");
+    let late = second.process(spec, processor).unwrap();
+    let mut status = early.status();
+    let ended = within(status.wait_for(|status| status.ended.is_some())).await.unwrap().clone();
+    let Some(Ended::Failed(reason)) = ended.ended else { panic!("unexpected {ended:?}") };
+    assert!(reason.contains("fenced"), "{reason}");
+    send(&appender, &mark, 40..80).await;
+    read.upto(80).await;
+    read.stays_at(80).await;
+    assert_eq!(within(late.stop()).await, Ended::Stopped);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tail_whose_range_is_trimmed_before_it_was_fetched_never_skips() {
+    const COUNT: usize = 700;
+    let _turn = TURN.lock().await;
+    let kafka = Kafka::start().await;
+    let backbone = open(&config(kafka.bootstrap(), None));
+    backbone.ensure(Topic::ALL).await.unwrap();
+    let appender = backbone.appender().unwrap();
+    let mut last = Offset(0);
+    for _ in 0..COUNT {
+        let (topic, partition) = (Topic::Raw, Partition(1));
+        // More in all than a reader fetches ahead.
+        let (key, value) = (Bytes::new(), Some(Bytes::from(vec![7; 64 * 1024])));
+        let record = NewRecord { topic, partition, key, value };
+        last = within(appender.append(record)).await.unwrap();
+    }
+    let mut tail = backbone.tail(Topic::Raw, &[]).await.unwrap();
+    let first = within(tail.next(Duration::from_secs(30))).await.unwrap().records;
+    within(backbone.trim(Topic::Raw, Partition(1), last)).await.unwrap();
+    let mut next = first.last().unwrap().offset.next();
+    let error = loop {
+        match within(tail.next(Duration::from_secs(5))).await {
+            Ok(batch) => {
+                for record in batch.records {
+                    assert_eq!(record.offset, next);
+                    next = record.offset.next();
+                }
+                assert!(next < last, "what is gone is not passed over");
+            }
+            Err(error) => break error,
+        }
+    };
+    let (topic, partition, low) = ("audit.raw", Partition(1), last);
+    assert_eq!(error, BackboneError::Missing { topic, partition, low, wanted: next });
+    let again = within(tail.next(Duration::from_secs(1))).await;
+    assert_eq!(again.err(), Some(error), "and it stays so");
 }
 
 async fn send(appender: &Arc<dyn Appender>, mark: &str, range: std::ops::Range<usize>) {

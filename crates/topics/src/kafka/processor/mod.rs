@@ -7,6 +7,7 @@
 //! Each transaction commits the place of every partition that is held, also of those that nothing
 //! was read from: what a tick puts out is then fenced by the group like everything else.
 
+mod held;
 mod restore;
 mod transaction;
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use trailgate_service::Clock;
 
+use self::held::{Held, Phase, Wait};
 use self::restore::{Changelog, Place};
 use self::transaction::{Desk, Undone};
 use super::limits;
@@ -155,65 +157,6 @@ struct Membership<'a> {
     commit_at: Instant,
     /// When what is not read is looked after again.
     care_at: Instant,
-}
-
-/// A partition that is held.
-struct Held {
-    phase: Phase,
-    /// The place of the next record to take.
-    next: Offset,
-    /// Why it waits, until a record of it is taken.
-    wait: Option<Wait>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Its state is not restored yet.
-    Unrestored,
-    /// To be read from its place as soon as that can be done.
-    Starting,
-    Reading,
-    /// Its next record could not be taken, and is offered again then.
-    Waiting {
-        until: Instant,
-    },
-    /// A person must act.
-    Stopped,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Wait {
-    reason: &'static str,
-    /// How long until the record was offered again.
-    pause: Duration,
-}
-
-impl Held {
-    const fn unrestored() -> Self {
-        Self { phase: Phase::Unrestored, next: Offset(0), wait: None }
-    }
-
-    /// Whether its state is in memory, so that its place may be committed.
-    const fn is_restored(&self) -> bool {
-        match self.phase {
-            Phase::Starting | Phase::Reading | Phase::Waiting { .. } => true,
-            Phase::Unrestored | Phase::Stopped => false,
-        }
-    }
-
-    fn stop(&mut self, reason: &'static str) {
-        self.phase = Phase::Stopped;
-        self.wait = Some(Wait { reason, pause: Duration::ZERO });
-    }
-
-    fn waits_for(&self) -> Option<&'static str> {
-        match self.phase {
-            Phase::Unrestored => Some("state is not restored"),
-            Phase::Starting | Phase::Reading | Phase::Waiting { .. } | Phase::Stopped => {
-                self.wait.map(|wait| wait.reason)
-            }
-        }
-    }
 }
 
 impl<'a> Membership<'a> {

@@ -178,9 +178,14 @@ impl Desk {
     /// Ends the open transaction without effect. Whatever can't be ended so ends with the producer.
     pub(super) fn abort(&mut self) {
         let Some(producer) = &self.producer else { return };
-        let is_well = producer.client().fatal_error().is_none()
-            && (!self.is_open
-                || again("abort", || producer.abort_transaction(limits::TRANSACTION_CALL)).is_ok());
+        let is_ended = || match producer.abort_transaction(limits::TRANSACTION_CALL) {
+            Ok(()) => true,
+            Err(error) => {
+                undone("abort", &error);
+                false
+            }
+        };
+        let is_well = producer.client().fatal_error().is_none() && (!self.is_open || is_ended());
         self.is_open = false;
         if !(is_well && self.flight.is_over()) {
             self.is_ready = false;
