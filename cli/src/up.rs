@@ -80,7 +80,7 @@ async fn up(arguments: &UpArguments) -> anyhow::Result<()> {
     context.stop.on_signals()?;
     let data = private_folder(&arguments.data)?;
     let keys = KeysFolder::new(data.join("keys"));
-    keys.create_missing()?;
+    open_keys(&keys, &data)?;
     let log = EmbeddedConfig { folder: data.join("log"), partitions: PARTITIONS };
     let backbone = open_backbone(&BackboneConfig::Embedded(log), Arc::clone(&context.clock))?;
     let before = DevFile::read(&data).ok();
@@ -117,6 +117,20 @@ async fn serve(mut up: Up, issuer: Arc<DevIssuer>) -> anyhow::Result<()> {
         welcome::say(&data, &dev, langgraph.as_deref());
     }
     running.await
+}
+
+/// Makes the keys of a new folder. One that has a log has its keys too: a key made anew would not open
+/// what is sealed, and would give known threads other sessions.
+fn open_keys(keys: &KeysFolder, data: &Path) -> anyhow::Result<()> {
+    if data.join("log").exists() {
+        let restore = "the log was written with this key: restore it, do not make it anew";
+        keys.load_opening().context(restore)?;
+        keys.load_session().context(restore)?;
+        keys.load_token().context(restore)?;
+        keys.load_gateway().context(restore)?;
+    }
+    keys.create_missing()?;
+    Ok(())
 }
 
 fn issuer(data: &Path, ports: &Ports, shared_backbone: bool) -> anyhow::Result<Arc<DevIssuer>> {
