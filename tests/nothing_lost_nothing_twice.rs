@@ -14,13 +14,16 @@ use trailgate_schemas::{
     SessionId, SessionRule, SourceAddress, StreamId,
 };
 use trailgate_service::{Clock, Ids, RandomIds, SystemClock};
-use trailgate_testkit::{Upstream, until_within};
+use trailgate_testkit::{Upstream, until_paced, until_within};
 use trailgate_tests::{Stages, TablePlace, Trail, Up};
 use trailgate_topics::{BackboneConfig, RawWriter, Topic, open_backbone};
 
 const EVENTS: usize = 50_000;
 const IN_FLIGHT: usize = 2_000;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Between two counts of tens of thousands of rows.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// One load at a time: two brokers and ten processes at once would only wait for each other.
 static LOAD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -157,7 +160,7 @@ async fn arrived(query: &str, token: &str, events: usize) {
     let mut seen = -1;
     while seen < wanted {
         let what = format!("more than {seen} of {wanted} events");
-        seen = until_within(PATIENCE, &what, async || {
+        seen = until_paced(PAUSE, PATIENCE, &what, async || {
             count(query, token, statement).await.filter(|count| *count > seen)
         })
         .await;

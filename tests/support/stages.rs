@@ -98,9 +98,10 @@ impl Stages {
         self.launch("masker", instance, &config).await;
     }
 
-    /// Starts an archiver under this instance name; it flushes every half second.
+    /// Starts an archiver under this instance name; it flushes every two seconds, sooner than by
+    /// default and not so often that the table is all small files.
     pub async fn start_archiver(&mut self, instance: &str) {
-        let head = format!("instance = \"{instance}\"\n[archive]\nflush_after_ms = 500\n");
+        let head = format!("instance = \"{instance}\"\n[archive]\nflush_after_ms = 2000\n");
         let config = [head, self.backbone(), self.table()].join("\n");
         self.launch("archiver", instance, &config).await;
     }

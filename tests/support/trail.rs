@@ -1,10 +1,12 @@
 //! A gateway and the trail behind it, on either backbone, as a test uses it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use trailgate_testkit::{PythonSdk, until};
+use trailgate_testkit::limits::WAIT_MAX;
+use trailgate_testkit::{PythonSdk, until_paced};
 
 use crate::stages::{Connection, Stages, TablePlace};
 use crate::up::Up;
@@ -120,7 +122,7 @@ impl Trail {
         statement: &str,
         mut look: impl FnMut(&[Value]) -> Option<T>,
     ) -> T {
-        until(what, async || {
+        until_paced(SQL_PAUSE, WAIT_MAX, what, async || {
             let rows = self.try_sql(statement).await.ok()?;
             look(&rows)
         })
@@ -148,3 +150,7 @@ impl Trail {
         }
     }
 }
+
+/// Between two statements that wait for the same thing: each costs the query stage a plan, and the
+/// trail a record.
+const SQL_PAUSE: Duration = Duration::from_millis(200);

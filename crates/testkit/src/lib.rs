@@ -31,4 +31,4 @@ pub use registry::SchemaRegistry;
 pub use s3::{Bucket, S3};
 pub use sdk::{PythonSdk, SdkRun};
 pub use upstream::{Seen, Upstream, body_sum, generated_body};
-pub use wait::{until, until_within};
+pub use wait::{until, until_paced, until_within};

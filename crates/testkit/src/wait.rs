@@ -26,6 +26,17 @@ pub async fn until<T, F: AsyncFnMut() -> Option<T>>(what: &str, look: F) -> T {
 pub async fn until_within<T, F: AsyncFnMut() -> Option<T>>(
     patience: Duration,
     what: &str,
+    look: F,
+) -> T {
+    until_paced(POLL, patience, what, look).await
+}
+
+/// As [`until_within`], with a pause between two looks that cost more than a glance: a statement
+/// that is planned, run and itself recorded.
+pub async fn until_paced<T, F: AsyncFnMut() -> Option<T>>(
+    pause: Duration,
+    patience: Duration,
+    what: &str,
     mut look: F,
 ) -> T {
     let deadline = tokio::time::Instant::now() + patience;
@@ -39,6 +50,6 @@ pub async fn until_within<T, F: AsyncFnMut() -> Option<T>>(
                 give_up(&format!("looked {looks} times, the last without an end, for"), &what)
             }
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(pause).await;
     }
 }
