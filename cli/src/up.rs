@@ -16,7 +16,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use trailgate_envelope::KeysFolder;
-use trailgate_service::{Context, LogConfig, LogLevel, install_crypto, start_log, stop_on_panic};
+use trailgate_service::{
+    Context, LogConfig, LogLevel, install_crypto, start_log, stop_on_panic, stops_by_panic,
+};
 use trailgate_topics::{Backbone, BackboneConfig, EmbeddedConfig, open_backbone};
 
 use crate::dev_issuer::{Beside, DevIssuer};
@@ -67,7 +69,8 @@ pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(up(arguments));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended.map(|()| ExitCode::SUCCESS)
+    let code = if stops_by_panic() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    ended.map(|()| code)
 }
 
 async fn up(arguments: &UpArguments) -> anyhow::Result<()> {

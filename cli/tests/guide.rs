@@ -1,5 +1,7 @@
 //! What the guide tells people to write is what the stages read.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -12,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -32,6 +33,7 @@ use crate::pinned::{Pinned, TailState};
 use crate::stores::OnlyTheTable;
 use crate::views;
 use crate::workers::Workers;
+use crate::yielding::JoinsYield;
 
 /// What statements may use.
 #[derive(Clone, Debug)]
@@ -311,7 +313,12 @@ async fn plan(
     sql: &str,
 ) -> Result<DataFrame, StatementError> {
     let statement = guard::parse(sql)?;
-    let context = SessionContext::new_with_config_rt(session(), runtime);
+    let session = SessionStateBuilder::new()
+        .with_config(session())
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(JoinsYield));
+    let context = SessionContext::new_with_state(session.build());
     guard::disarm(&context);
     views::register(&context, pinned.events().await?).await?;
     let state = context.state();

@@ -26,6 +26,7 @@ mod trail;
 mod unplanned;
 mod views;
 mod workers;
+mod yielding;
 
 pub use config::{Config, KeysConfig, QueryConfig, QueryConfigError, TlsConfig};
 pub use engine::{Answer, Engine, EngineLimits, Planned};

@@ -1,7 +1,10 @@
 //! Threads of their own for statements: planning and running them is work for a core, and a
-//! statement that nests deeply needs a deep stack. A listener is never kept waiting by either.
+//! statement that nests deeply needs a deep stack. A listener is never kept waiting by either, and
+//! where the engine panics on a statement, that statement fails and nothing else.
 
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use trailgate_service::CONTAINED_THREAD;
 
 use crate::limits::WORKER_STACK_BYTES;
 
@@ -14,7 +17,7 @@ impl Workers {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
-            .thread_name("statement")
+            .thread_name(format!("{CONTAINED_THREAD}sql"))
             .thread_stack_size(WORKER_STACK_BYTES)
             .enable_all()
             .build()?;

@@ -17,6 +17,9 @@ pub use config::{ConfigError, KeyProblem, environment, load, parse};
 pub use health::{Health, Part, PartState};
 pub use ids::{CountedIds, Ids, RandomIds};
 pub use metrics::Metrics;
-pub use stage::{Context, StageConfig, install_crypto, stage_main, stop_on_panic};
+pub use stage::{
+    CONTAINED_THREAD, Context, StageConfig, install_crypto, stage_main, stop_on_panic,
+    stops_by_panic,
+};
 pub use stop::Stop;
 pub use telemetry::{LogConfig, LogFormat, LogLevel, UnknownLogLevel, start_log};

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::DeserializeOwned;
 
@@ -63,6 +64,7 @@ where
     R: Future<Output = anyhow::Result<()>>,
 {
     match started(stage, run) {
+        Ok(()) if stops_by_panic() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{stage}: {error:#}"));
@@ -119,15 +121,34 @@ pub fn install_crypto() {
 }
 
 /// A panic is a bug: it is told by its place, never by its message, which may hold input, and the
-/// process stops in order.
+/// process stops in order. Only on a thread whose name begins with [`CONTAINED_THREAD`] it ends
+/// its task alone.
 pub fn stop_on_panic(stop: &Stop) {
     let stop = stop.clone();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let thread = std::thread::current();
+        if thread.name().is_some_and(|name| name.starts_with(CONTAINED_THREAD)) {
+            tracing::error!(place, "panicked; its task ends");
+            return;
+        }
         tracing::error!(place, "panicked; stopping");
+        PANICKED.store(true, Ordering::Relaxed);
         stop.ask();
     }));
 }
+
+/// Whether the process stops because of a panic, which is no success.
+#[must_use]
+pub fn stops_by_panic() -> bool {
+    PANICKED.load(Ordering::Relaxed)
+}
+
+/// How the name of a thread begins on which a caller's input runs through code that is not ours and
+/// may panic on it, as a query engine does, and where nothing outlives the task.
+pub const CONTAINED_THREAD: &str = "contained-";
+
+static PANICKED: AtomicBool = AtomicBool::new(false);
 
 fn config_argument(stage: &'static str) -> anyhow::Result<PathBuf> {
     let usage = || anyhow::anyhow!("usage: trailgate-{stage} --config FILE");

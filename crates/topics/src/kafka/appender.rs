@@ -17,24 +17,28 @@ use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
 use super::context;
-use super::failure::{broken, code, failed};
-use super::limits;
+use super::failure::{code, failed};
 use super::records::{length, theirs};
 use super::settings::{Compression, Settings};
+use super::{limits, on_thread};
 use crate::append::{Ack, AckSender, AppendError, Appender};
 use crate::backbone::BackboneError;
 use crate::limits::RECORD_MAX_BYTES;
 use crate::record::{NewRecord, Offset};
 use crate::topic::Topic;
 
-/// An appender: one producer for sealed topics, one for the others, since a producer compresses
-/// all or nothing.
-pub(super) struct KafkaAppender {
-    sealed: Arc<Lane>,
-    clear: Arc<Lane>,
+/// An appender. Its producers end in their own time when it is dropped.
+pub(super) struct KafkaAppender(Arc<Lanes>);
+
+/// One producer for sealed topics and one for the others, since a producer compresses all or
+/// nothing.
+struct Lanes {
+    health: Arc<Health>,
+    sealed: Lane,
+    clear: Lane,
 }
 
-/// A producer and its replacement after an error that it does not survive.
+/// A producer, and the place of the next one after an error that it does not survive.
 struct Lane {
     config: ClientConfig,
     health: Arc<Health>,
@@ -61,8 +65,15 @@ impl KafkaAppender {
     /// # Errors
     /// If the settings don't do.
     pub(super) fn open(settings: &Settings) -> Result<Self, BackboneError> {
-        let lane = |compression| Lane::open(settings.appender(compression));
-        Ok(Self { sealed: lane(Compression::None)?, clear: lane(Compression::Lz4)? })
+        // One waiting suspicion is as good as many.
+        let (suspicions, suspected) = sync_channel(1);
+        let health = Arc::new(Health { is_down: AtomicBool::new(false), suspicions });
+        let lane = |compression| Lane::open(settings.appender(compression), &health);
+        let (sealed, clear) = (lane(Compression::None)?, lane(Compression::Lz4)?);
+        let lanes = Arc::new(Lanes { health, sealed, clear });
+        let weak = Arc::downgrade(&lanes);
+        on_thread("kafka-probe", move || probe(&weak, &suspected))?;
+        Ok(Self(lanes))
     }
 }
 
@@ -71,28 +82,22 @@ impl Appender for KafkaAppender {
         if length(&record) > RECORD_MAX_BYTES {
             return Ack::refused(AppendError::TooLong);
         }
-        if record.topic.is_sealed() { self.sealed.send(record) } else { self.clear.send(record) }
+        if self.0.health.is_down.load(Ordering::Relaxed) {
+            return Ack::refused(AppendError::Failed);
+        }
+        let lane = if record.topic.is_sealed() { &self.0.sealed } else { &self.0.clear };
+        lane.send(record)
     }
 }
 
 impl Lane {
-    fn open(config: ClientConfig) -> Result<Arc<Self>, BackboneError> {
-        // One waiting suspicion is as good as many.
-        let (suspicions, suspected) = sync_channel(1);
-        let health = Arc::new(Health { is_down: AtomicBool::new(false), suspicions });
-        let producer = RwLock::new(Some(producer(&config, &health)?));
-        let lane = Arc::new(Self { config, health, producer });
-        let weak = Arc::downgrade(&lane);
-        let thread = std::thread::Builder::new().name("kafka-probe".to_owned());
-        thread.spawn(move || probe(&weak, &suspected)).map_err(|_| broken("no thread"))?;
-        Ok(lane)
+    fn open(config: ClientConfig, health: &Arc<Health>) -> Result<Self, BackboneError> {
+        let producer = RwLock::new(Some(producer(&config, health)?));
+        Ok(Self { config, health: Arc::clone(health), producer })
     }
 
     fn send(&self, record: NewRecord) -> Ack {
         let Some(producer) = self.producer() else { return Ack::refused(AppendError::Failed) };
-        if self.health.is_down.load(Ordering::Relaxed) {
-            return Ack::refused(AppendError::Failed);
-        }
         let (sender, ack) = Ack::channel();
         let mut message = BaseRecord::with_opaque_to(record.topic.name(), Box::new(sender))
             .partition(theirs(record.partition))
@@ -151,21 +156,23 @@ fn retire(producer: Option<Arc<Live>>) {
     });
 }
 
-/// Looks into suspicions until the lane is gone.
-fn probe(lane: &Weak<Lane>, suspected: &Receiver<()>) {
+/// Looks into suspicions until the appender is gone.
+fn probe(lanes: &Weak<Lanes>, suspected: &Receiver<()>) {
     while suspected.recv().is_ok() {
-        while let Some(lane) = lane.upgrade() {
+        let mut failures = 0;
+        while let Some(lanes) = lanes.upgrade() {
             let began = Instant::now();
-            let Some(producer) = lane.producer() else { return };
-            let answer = producer.client().fetch_metadata(Some(PROBE_TOPIC), limits::PROBE_WAIT);
-            match answer {
+            let Some(producer) = lanes.sealed.producer() else { return };
+            match producer.client().fetch_metadata(Some(PROBE_TOPIC), limits::PROBE_WAIT) {
                 Ok(_) => {
-                    lane.health.rise();
+                    lanes.health.rise();
                     break;
                 }
-                Err(error) => lane.health.fall(&error),
+                // The first may have met the very connection that was just closed.
+                Err(_) if failures == 0 => failures = 1,
+                Err(error) => lanes.health.fall(&error),
             }
-            drop((producer, lane));
+            drop((producer, lanes));
             std::thread::park_timeout(limits::PROBE_EVERY.saturating_sub(began.elapsed()));
         }
     }

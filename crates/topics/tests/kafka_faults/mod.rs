@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use trailgate_schemas::Micros;
 use trailgate_testkit::{Child, Kafka, until_within};
 use trailgate_topics::{
@@ -250,6 +253,16 @@ async fn an_outage_is_answered_soon_and_everything_goes_on_after_it() {
     read.upto(120).await;
     delivered(&mut member, &from, 40).await;
 
+    // A broker that keeps its connections and answers nothing is out of reach, too.
+    kafka.pause();
+    let unsure = fresh();
+    refused_at_once(&appender, &unsure).await;
+    kafka.resume();
+    until_within(Duration::from_secs(30), "an acknowledgement", async || {
+        appender.append(marked(Topic::Raw, 0, &unsure, 0)).await.ok()
+    })
+    .await;
+
     // What is closed during an outage waits for nobody, and its name is free afterwards.
     send(&appender, &mark, 120..160).await;
     kafka.kill();
@@ -267,7 +280,7 @@ async fn an_outage_is_answered_soon_and_everything_goes_on_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_instances_of_one_name_do_not_both_live() {
+async fn a_name_has_one_instance_and_goes_on_where_it_was_when_its_group_is_forgotten() {
     let _turn = TURN.lock().await;
     let kafka = Kafka::start().await;
     let [first, second] = [(), ()].map(|()| open(&config(kafka.bootstrap(), None)));
@@ -289,6 +302,27 @@ async fn two_instances_of_one_name_do_not_both_live() {
     read.upto(80).await;
     read.stays_at(80).await;
     assert_eq!(within(late.stop()).await, Ended::Stopped);
+
+    // The brokers forget a group that nobody was in for long.
+    forget_group(&kafka, "copier").await;
+    assert_eq!(within(second.committed("copier", Topic::Raw)).await, Ok(Vec::new()));
+    let (spec, processor) = copier(&mark, "a");
+    let again = second.process(spec, processor).unwrap();
+    send(&appender, &mark, 80..120).await;
+    read.upto(120).await;
+    read.stays_at(120).await;
+    assert_eq!(within(again.stop()).await, Ended::Stopped);
+}
+
+async fn forget_group(kafka: &Kafka, group: &str) {
+    let client: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", kafka.bootstrap()).create().unwrap();
+    // Its last member leaves it when its session ends.
+    until_within(Duration::from_secs(30), "the group to be empty", async || {
+        let deleted = client.delete_groups(&[group], &AdminOptions::new()).await.unwrap();
+        deleted.into_iter().all(|one| one.is_ok()).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,8 @@ pub(super) struct Held {
     pub(super) phase: Phase,
     /// The place of the next record to take.
     pub(super) next: Offset,
+    /// Its place as it was last kept among the state.
+    pub(super) kept_place: Option<Offset>,
     /// Why it waits, until a record of it is taken.
     pub(super) wait: Option<Wait>,
 }
@@ -37,7 +39,7 @@ pub(super) struct Wait {
 
 impl Held {
     pub(super) const fn unrestored() -> Self {
-        Self { phase: Phase::Unrestored, next: Offset(0), wait: None }
+        Self { phase: Phase::Unrestored, next: Offset(0), kept_place: None, wait: None }
     }
 
     /// Whether its state is in memory, so that its place may be committed.

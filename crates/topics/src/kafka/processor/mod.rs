@@ -152,6 +152,8 @@ struct Membership<'a> {
     outputs: Outputs,
     /// Records taken in the open step.
     taken: u64,
+    /// Steps aborted in a row.
+    aborts: u32,
     commit_every: Duration,
     /// When the open step is to be committed, or a tick is due.
     commit_at: Instant,
@@ -176,6 +178,7 @@ impl<'a> Membership<'a> {
             held: BTreeMap::new(),
             outputs: Outputs::default(),
             taken: 0,
+            aborts: 0,
             commit_every,
             commit_at: now + commit_every,
             care_at: now,
@@ -283,6 +286,9 @@ impl<'a> Membership<'a> {
             if record.topic != spec.changelog && !spec.outputs.contains(&record.topic) {
                 return Err(Broken::Processor("output to an undeclared topic".to_owned()));
             }
+            if record.topic == spec.changelog && restore::is_reserved(&record.key) {
+                return Err(Broken::Processor("state under a reserved key".to_owned()));
+            }
             if length(&record) > RECORD_MAX_BYTES {
                 return Err(Broken::Processor("output is too long".to_owned()));
             }
@@ -311,7 +317,15 @@ impl<'a> Membership<'a> {
         if !self.desk.is_open() {
             return Ok(());
         }
+        for (partition, next) in &places {
+            let held = self.held.get_mut(partition);
+            if let Some(held) = held.filter(|held| held.kept_place != Some(*next)) {
+                held.kept_place = Some(*next);
+                self.desk.send(&self.changelog.place(*partition, *next))?;
+            }
+        }
         self.desk.commit(&self.member, self.steps.spec.input, &places)?;
+        self.aborts = 0;
         let taken = std::mem::take(&mut self.taken);
         self.steps.status.send_modify(|status| status.committed += taken);
         Ok(())
@@ -334,7 +348,9 @@ impl<'a> Membership<'a> {
         }
         // What is fetched nevertheless is not taken.
         drop(self.member.hold(&reading));
-        self.care_at = Instant::now() + limits::SETTLE_POLL;
+        // What fails again and again is tried less and less often.
+        self.care_at = Instant::now() + limits::SETTLE_POLL * (1 << self.aborts.min(6));
+        self.aborts = self.aborts.saturating_add(1);
         if was_open {
             self.steps.status.send_modify(|status| status.aborted += 1);
         }
@@ -400,19 +416,18 @@ impl<'a> Membership<'a> {
             return Ok(false);
         }
         let settled = self.changelog.settled(&self.member, &unrestored)?;
-        for (partition, from) in &settled {
+        for partition in &settled {
+            let steps = &mut *self.steps;
+            let stop = steps.stop.clone();
+            let is_asked = || *stop.borrow() || stop.has_changed().is_err();
+            let place = self.changelog.restore(*partition, steps.processor.as_mut(), is_asked)?;
             let Some(held) = self.held.get_mut(partition) else { continue };
-            match from {
+            match place {
+                Place::At(place) => (held.phase, held.next) = (Phase::Starting, place),
                 Place::Nowhere(reason) => {
                     tracing::error!(partition = partition.0, reason, "partition is stopped");
+                    steps.processor.revoked(*partition);
                     held.stop(reason);
-                }
-                Place::At(place) => {
-                    let steps = &mut *self.steps;
-                    let stop = steps.stop.clone();
-                    let is_asked = || *stop.borrow() || stop.has_changed().is_err();
-                    self.changelog.feed(*partition, steps.processor.as_mut(), is_asked)?;
-                    (held.phase, held.next) = (Phase::Starting, *place);
                 }
             }
         }

@@ -6,11 +6,15 @@
 //! readers of what is committed get that far, everything up to there. Asking a reader of what is
 //! committed for the end would be too early: a transaction may have its place in the group already
 //! and its state not yet.
+//!
+//! Brokers forget a group's places some days after its last member left. So each transaction keeps
+//! the place among the state too, under a key that no processor can have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -25,7 +29,7 @@ use crate::kafka::member::Member;
 use crate::kafka::records::{places, theirs};
 use crate::kafka::settings::{Sees, Settings};
 use crate::processor::{Processor, ProcessorSpec};
-use crate::record::{Offset, Partition};
+use crate::record::{NewRecord, Offset, Partition, Watermarks};
 use crate::topic::Topic;
 
 /// Reads the changelog of partitions that came.
@@ -35,18 +39,22 @@ pub(super) struct Changelog {
     input: Topic,
     topic: Topic,
     wanted: BTreeMap<Partition, Wanted>,
+    place_key: Bytes,
 }
 
-/// What a partition goes on from.
+/// What the brokers said of a partition.
 #[derive(Clone, Copy)]
 struct Wanted {
-    from: Place,
+    /// The group's place.
+    committed: Option<Offset>,
+    /// What its input holds.
+    kept: Watermarks,
     /// Where its changelog ended, whatever of it is committed.
     end: Offset,
 }
 
 /// Where the input is read from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     At(Offset),
     /// A person must say.
@@ -64,8 +72,14 @@ impl Changelog {
         let mut config = settings.reader(&spec.group, Sees::Committed);
         config.set("enable.partition.eof", "true");
         let reader = config.create_with_context(Quiet).map_err(|error| failed(&error))?;
-        let (lookup, wanted) = (Arc::clone(lookup), BTreeMap::new());
-        Ok(Self { reader, lookup, input: spec.input, topic: spec.changelog, wanted })
+        Ok(Self {
+            reader,
+            lookup: Arc::clone(lookup),
+            input: spec.input,
+            topic: spec.changelog,
+            wanted: BTreeMap::new(),
+            place_key: Bytes::from(format!("\0place {}", spec.group)),
+        })
     }
 
     /// Forgets what was asked, of all partitions: transactions were aborted or dropped since.
@@ -73,7 +87,7 @@ impl Changelog {
         self.wanted.clear();
     }
 
-    /// Those of `unrestored` whose state can be read now, and where their input goes on.
+    /// Those of `unrestored` whose state can be read now.
     ///
     /// # Errors
     /// If the brokers don't answer.
@@ -81,7 +95,7 @@ impl Changelog {
         &mut self,
         member: &Member,
         unrestored: &[Partition],
-    ) -> Result<Vec<(Partition, Place)>, BackboneError> {
+    ) -> Result<Vec<Partition>, BackboneError> {
         self.wanted.retain(|partition, _| unrestored.contains(partition));
         let is_new = |partition: &&Partition| !self.wanted.contains_key(*partition);
         let new: Vec<Partition> = unrestored.iter().filter(is_new).copied().collect();
@@ -91,46 +105,43 @@ impl Changelog {
             let kept = self.lookup.watermarks(self.input, wait)?;
             let ends = self.lookup.ends(self.topic, Sees::Everything, wait)?;
             for partition in new {
-                let (Some(kept), Some(end)) = (kept.get(&partition), ends.get(&partition)) else {
-                    continue;
-                };
-                let from = match committed.get(&partition) {
-                    Some(place) if *place < kept.low || *place > kept.high => {
-                        Place::Nowhere("records are missing")
-                    }
-                    Some(place) => Place::At(*place),
-                    None if kept.low > Offset(0) => Place::Nowhere("no committed place"),
-                    None => Place::At(kept.low),
-                };
-                self.wanted.insert(partition, Wanted { from, end: *end });
+                if let (Some(kept), Some(end)) = (kept.get(&partition), ends.get(&partition)) {
+                    let committed = committed.get(&partition).copied();
+                    self.wanted.insert(partition, Wanted { committed, kept: *kept, end: *end });
+                }
             }
         }
         let readable = self.lookup.ends(self.topic, Sees::Committed, wait)?;
         let is_readable = |(partition, wanted): &(&Partition, &Wanted)| {
             readable.get(*partition).is_some_and(|end| *end >= wanted.end)
         };
-        let settled = self.wanted.iter().filter(is_readable);
-        Ok(settled.map(|(partition, wanted)| (*partition, wanted.from)).collect())
+        Ok(self.wanted.iter().filter(is_readable).map(|(partition, _)| *partition).collect())
     }
 
-    /// Gives a partition's state to the processor.
+    /// Gives a settled partition's state to the processor, and says where its input goes on.
     ///
     /// # Errors
     /// If it does not restore, or nothing comes for long, or the processor is to stop.
-    pub(super) fn feed(
+    pub(super) fn restore(
         &self,
         partition: Partition,
         processor: &mut dyn Processor,
         is_asked_to_stop: impl Fn() -> bool,
-    ) -> Result<(), Broken> {
+    ) -> Result<Place, Broken> {
+        let wanted = *self.wanted.get(&partition).ok_or(Broken::Step)?;
         let from = places(self.topic, [(partition, rdkafka::Offset::Beginning)]);
         self.reader.assign(&from).map_err(|error| failed(&error))?;
+        let mut kept_place = None;
         let mut deadline = Instant::now() + limits::RESTORE_WAIT;
         loop {
             match self.reader.poll(Duration::from_millis(50)) {
                 Some(Ok(message)) => {
-                    let key = message.key().unwrap_or_default();
-                    processor.restore(partition, key, message.payload())?;
+                    let (key, value) = (message.key().unwrap_or_default(), message.payload());
+                    if key == self.place_key {
+                        kept_place = value.and_then(place_of);
+                    } else if !is_reserved(key) {
+                        processor.restore(partition, key, value)?;
+                    }
                     deadline = Instant::now() + limits::RESTORE_WAIT;
                 }
                 Some(Err(KafkaError::PartitionEOF(end))) if end == theirs(partition) => break,
@@ -144,6 +155,58 @@ impl Changelog {
             }
         }
         self.reader.unassign().map_err(|error| failed(&error))?;
-        Ok(())
+        Ok(wanted.place(kept_place))
+    }
+
+    /// The record that keeps a partition's place.
+    pub(super) fn place(&self, partition: Partition, next: Offset) -> NewRecord {
+        let value = Some(Bytes::copy_from_slice(&next.0.to_be_bytes()));
+        NewRecord { topic: self.topic, partition, key: self.place_key.clone(), value }
+    }
+}
+
+impl Wanted {
+    /// Where the input goes on. The group's word comes first: a person may have moved it.
+    fn place(&self, kept_place: Option<Offset>) -> Place {
+        match self.committed.or(kept_place) {
+            Some(place) if place < self.kept.low || place > self.kept.high => {
+                Place::Nowhere("records are missing")
+            }
+            Some(place) => Place::At(place),
+            // What was trimmed was taken by somebody: beginning anew would take the rest twice.
+            None if self.kept.low > Offset(0) => Place::Nowhere("no committed place"),
+            None => Place::At(self.kept.low),
+        }
+    }
+}
+
+/// Whether a key of the changelog is no processor's.
+pub(super) fn is_reserved(key: &[u8]) -> bool {
+    key.starts_with(b"\0")
+}
+
+fn place_of(value: &[u8]) -> Option<Offset> {
+    value.try_into().ok().map(|bytes| Offset(i64::from_be_bytes(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forgotten_group_goes_on_from_the_kept_place_and_never_begins_anew_behind_a_trim() {
+        let place = |committed: Option<i64>, kept_place: Option<i64>, low| {
+            let kept = Watermarks { low: Offset(low), high: Offset(90) };
+            let wanted = Wanted { committed: committed.map(Offset), kept, end: Offset(0) };
+            wanted.place(kept_place.map(Offset))
+        };
+        assert_eq!(place(None, None, 0), Place::At(Offset(0)));
+        assert_eq!(place(Some(7), Some(5), 3), Place::At(Offset(7)));
+        assert_eq!(place(None, Some(5), 3), Place::At(Offset(5)));
+        assert_eq!(place(None, None, 3), Place::Nowhere("no committed place"));
+        for (committed, low) in [(2, 3), (91, 3)] {
+            let missing = Place::Nowhere("records are missing");
+            assert_eq!(place(Some(committed), None, low), missing);
+        }
     }
 }
