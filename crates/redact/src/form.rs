@@ -81,7 +81,7 @@ impl FormStream {
         part(name, &redactor.text(&name_text), out);
         let Some(value) = value else { return };
         out.text.push('=');
-        let class = redactor.classify(&name_text);
+        let class = redactor.classify_path(&name_text);
         part(value, &redactor.field(&decode(value), class, 0), out);
     }
 }

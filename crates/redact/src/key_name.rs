@@ -17,6 +17,8 @@ pub(crate) enum NameClass {
     Code,
     /// A key or token: text without white space that is long enough to be one.
     Secret,
+    /// As a key or token; but a number is how many: `output_tokens`.
+    Counted,
     /// Perhaps a key: only what looks random.
     Weak,
 }
@@ -27,7 +29,7 @@ impl NameClass {
         match self {
             Self::Password => "password",
             Self::Code => "code",
-            Self::Secret | Self::Weak => "secret",
+            Self::Secret | Self::Counted | Self::Weak => "secret",
         }
     }
 
@@ -41,7 +43,7 @@ impl NameClass {
             Self::Password => true,
             Self::Code => value.bytes().any(|b| b.is_ascii_digit()),
             Self::Weak => is_keyed(value),
-            Self::Secret => {
+            Self::Secret | Self::Counted => {
                 let is_mixed = value.bytes().any(|b| b.is_ascii_digit())
                     || value.bytes().any(|b| !b.is_ascii_alphabetic())
                         && value.bytes().any(|b| b.is_ascii_uppercase());
@@ -49,6 +51,15 @@ impl NameClass {
                     && !value.bytes().any(|b| b.is_ascii_whitespace())
                     && (is_mixed || value.len() >= 16)
             }
+        }
+    }
+
+    /// Whether a number is one of what the name promises.
+    pub(crate) fn fits_number(self, number: &str) -> bool {
+        match self {
+            Self::Password | Self::Code => true,
+            Self::Secret => self.fits(number),
+            Self::Counted | Self::Weak => false,
         }
     }
 }
@@ -60,6 +71,8 @@ pub(crate) struct KeyNames {
     password: Names,
     code: Names,
     secret: Names,
+    #[serde(default)]
+    counted: Names,
     weak: Names,
     not: Names,
 }
@@ -87,10 +100,18 @@ impl KeyNames {
             (&self.password, NameClass::Password),
             (&self.code, NameClass::Code),
             (&self.secret, NameClass::Secret),
+            (&self.counted, NameClass::Counted),
             (&self.weak, NameClass::Weak),
         ]
         .into_iter()
         .find_map(|(names, class)| names.has(&name).then_some(class))
+    }
+
+    /// The same of a name with its place: `user[secret][value]`, `secret.value`. What the name as a
+    /// whole does not say, its innermost part that says something does.
+    pub(crate) fn classify_path(&self, path: &str) -> Option<NameClass> {
+        let part = || path.rsplit(['[', ']', '.']).find_map(|part| self.classify(part));
+        self.classify(path).or_else(part)
     }
 }
 

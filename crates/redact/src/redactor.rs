@@ -74,7 +74,7 @@ impl Redactor {
     /// masked as text.
     #[must_use]
     pub fn json<'a>(&self, text: &'a str) -> Redacted<'a> {
-        self.json_at(text, 0)
+        self.json_at(text, 0, None)
     }
 
     /// Masks a URL, or its path and query.
@@ -109,9 +109,9 @@ impl Redactor {
         StreamRedactor::from_bytes(self.clone(), state)
     }
 
-    pub(crate) fn json_at<'a>(&self, text: &'a str, depth: usize) -> Redacted<'a> {
+    fn json_at<'a>(&self, text: &'a str, depth: usize, outer: Option<NameClass>) -> Redacted<'a> {
         let mut out = Out::default();
-        JsonStream::at(depth).push(self, text, true, &mut out);
+        JsonStream::at(depth, outer).push(self, text, true, &mut out);
         Redacted::of(text, out)
     }
 
@@ -126,13 +126,17 @@ impl Redactor {
             return self.secret(text, class);
         }
         if depth < NESTING_MAX && text.len() > 1 && looks_like_json(text) {
-            return self.json_at(text, depth + 1);
+            return self.json_at(text, depth + 1, class);
         }
         self.text(text)
     }
 
     pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {
         self.rules.names.classify(name)
+    }
+
+    pub(crate) fn classify_path(&self, path: &str) -> Option<NameClass> {
+        self.rules.names.classify_path(path)
     }
 
     /// Replaces all of a value but its scheme. A rule that knows all of it gives the name.

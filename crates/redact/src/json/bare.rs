@@ -141,8 +141,8 @@ fn number(
     word: Range<usize>,
 ) -> Option<(Range<usize>, NameClass)> {
     let class = place.class(redactor)?;
-    let is_secret = matches!(class, NameClass::Password | NameClass::Code);
-    (is_secret && is_number(&text[word.clone()])).then_some((word, class))
+    let number = Some(&text[word.clone()]).filter(|word| is_number(word))?;
+    class.fits_number(number).then_some((word, class))
 }
 
 /// A word that is no JSON may be a key: `{password: "x"}`, `password="x"`.

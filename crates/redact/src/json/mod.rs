@@ -36,6 +36,10 @@ struct Place {
     levels: Vec<Level>,
     /// Containers beyond those remembered.
     deeper: usize,
+    /// At which of those a secret's container began, and what its name says.
+    deeper_within: Option<(usize, NameClass)>,
+    /// What the name of the field that all of this text stands in says.
+    outer: Option<NameClass>,
     /// The last string, which a colon makes a key.
     last: Option<String>,
     /// The key whose value comes now.
@@ -45,8 +49,8 @@ struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Level {
     is_array: bool,
-    /// What the key of an array says of its elements.
-    elements: Option<NameClass>,
+    /// What the container's key, or that of one around it, says of all that is within.
+    within: Option<NameClass>,
     /// What `"name": "password"` says of a `"value"` beside it.
     named: Option<NameClass>,
 }
@@ -59,8 +63,10 @@ struct LongString {
 }
 
 impl JsonStream {
-    pub(crate) fn at(depth: usize) -> Self {
-        Self { depth, ..Self::default() }
+    /// JSON in a string in JSON, `depth` times, in a field whose name may say what it is.
+    pub(crate) fn at(depth: usize, outer: Option<NameClass>) -> Self {
+        let place = Place { outer, ..Place::default() };
+        Self { depth, place, ..Self::default() }
     }
 
     /// Takes a piece; `done` says that it is the last.
@@ -116,7 +122,8 @@ impl JsonStream {
 
     /// Whether the next piece would be treated as the first.
     pub(crate) fn is_new(&self) -> bool {
-        self.raw.is_empty() && self.long.is_none() && self.place == Place::default()
+        let place = Place { outer: self.place.outer, ..Place::default() };
+        self.raw.is_empty() && self.long.is_none() && self.place == place
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
@@ -225,7 +232,7 @@ impl JsonStream {
             long.text.push(redactor, &rest, true, &mut inner);
             append_escaped(inner, out);
         }
-        *self = Self::at(self.depth);
+        *self = Self::at(self.depth, self.place.outer);
     }
 }
 
@@ -234,9 +241,18 @@ impl Place {
     fn class(&self, redactor: &Redactor) -> Option<NameClass> {
         if let Some(key) = &self.key {
             let named = self.levels.last().and_then(|level| level.named);
-            return redactor.classify(key).or(named.filter(|_| VALUE_KEYS.contains(&key.as_str())));
+            let named = named.filter(|_| VALUE_KEYS.contains(&key.as_str()));
+            return redactor.classify(key).or(named).or(self.within());
         }
-        self.levels.last().filter(|level| level.is_array).and_then(|level| level.elements)
+        // Without a key it is an element, or else the name of a field, which stays.
+        let is_value = self.deeper > 0 || self.levels.last().is_none_or(|level| level.is_array);
+        self.within().filter(|_| is_value)
+    }
+
+    /// What the keys around the place say of all that is within.
+    fn within(&self) -> Option<NameClass> {
+        let deeper = self.deeper_within.map(|(_, class)| class);
+        deeper.or(self.levels.last().map_or(self.outer, |level| level.within))
     }
 
     fn pass_string(&mut self, redactor: &Redactor, text: &str) {
@@ -253,12 +269,13 @@ impl Place {
     }
 
     fn open(&mut self, redactor: &Redactor, is_array: bool) {
-        let elements = self.class(redactor).filter(|_| is_array);
+        let within = self.class(redactor).or(self.within());
         (self.key, self.last) = (None, None);
         if self.levels.len() < DEPTH_MAX {
-            self.levels.push(Level { is_array, elements, named: None });
+            self.levels.push(Level { is_array, within, named: None });
         } else {
             self.deeper += 1;
+            self.deeper_within = self.deeper_within.or(within.map(|class| (self.deeper, class)));
         }
     }
 
@@ -266,6 +283,7 @@ impl Place {
         (self.key, self.last) = (None, None);
         if self.deeper > 0 {
             self.deeper -= 1;
+            self.deeper_within = self.deeper_within.filter(|(begun, _)| *begun <= self.deeper);
         } else {
             self.levels.pop();
         }

@@ -70,6 +70,43 @@ fn elements_of_a_secret_array_are_masked() {
 }
 
 #[test]
+fn every_scalar_below_a_secret_name_is_masked_and_what_stands_beside_it_is_not() {
+    let cases = [
+        (r#"{"secret":{"value":"gk3-1a2b3c"},"n":{"value":"gk3-beside"}}"#, "gk3-1a2b3c"),
+        (r#"{"password":{"v":{"w":["hunter"]}},"w":["gk3-beside"]}"#, "hunter"),
+        (r#"[{"password":[[{"a":"x"},"hunter"]],"n":1},"gk3-beside"]"#, "hunter"),
+        (r#"{"api_key":{"v":12345678},"v":"gk3-beside"}"#, "12345678"),
+        (r#"{"password":{"v":[7,{"w":81}]},"v":"gk3-beside"}"#, "81"),
+        (r#"{"name":"password","value":{"v":"hunter"},"x":"gk3-beside"}"#, "hunter"),
+        (r#"{"tokens":{"a":"gk3-1a2b3c","count":1234567},"x":"gk3-beside"}"#, "gk3-1a2b3c"),
+        (r#"{"secret":"{ \"value\": {\"v\": \"gk3-1a2b3c\"} }","x":"gk3-beside"}"#, "gk3-1a2b3c"),
+        (r#"{"secret":{"v":"{ \"value\": \"gk3-1a2b3c\" }"},"x":"gk3-beside"}"#, "gk3-1a2b3c"),
+        (r#"{"args":"{\"secret\":{\"v\":\"gk3-1a2b3c\"}}","x":"gk3-beside"}"#, "gk3-1a2b3c"),
+    ];
+    for (json, secret) in cases {
+        let masked = masked(json);
+        assert!(!masked.contains(secret), "{json} → {masked}");
+        assert!(masked.contains("gk3-beside"), "{json} → {masked}");
+        assert!(serde_json::from_str::<serde_json::Value>(&masked).is_ok(), "{masked}");
+    }
+    let counts = r#"{"tokens":{"cached":1234567},"cache_read_input_tokens":1234567,"token":null}"#;
+    assert_eq!(masked(counts), counts);
+}
+
+#[test]
+fn a_secret_name_counts_however_deep_it_stands() {
+    for depth in [10, 254, 255, 256, 257, 400] {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let json = format!(
+            r#"{open}{{"password":{{"v":{{"w":["hunter"]}}}},"n":{{"w":"plain"}}}}{close}"#
+        );
+        let masked = masked(&json);
+        assert!(!masked.contains("hunter"), "{depth}");
+        assert!(masked.contains(r#""n":{"w":"plain"}"#), "{depth}: {masked}");
+    }
+}
+
+#[test]
 fn a_scheme_stays_readable() {
     let masked = masked(r#"{"authorization":"Bearer abcdef1234567890"}"#);
     assert!(masked.contains(r#""Bearer ["#), "{masked}");

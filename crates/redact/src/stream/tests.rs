@@ -119,6 +119,42 @@ proptest! {
     }
 
     #[test]
+    fn what_stands_below_a_secret_name_is_masked_in_any_pieces(
+        steps in prop::collection::vec(0..4_u8, 0..6),
+        name in prop::sample::select(vec!["password", "client_secret", "Api-Key", "user.token"]),
+        number: bool,
+        cuts in cuts(),
+    ) {
+        let secret = if number { "918273645" } else { "gk3-Zq81xv" };
+        let scalar = if number { serde_json::json!(918_273_645) } else { secret.into() };
+        let below = steps.iter().fold(scalar, |inner, step| match step {
+            0 => serde_json::json!({"v": inner, "n": "x"}),
+            1 => serde_json::json!([inner]),
+            2 => serde_json::json!({"a b": [1, {"value": inner}]}),
+            _ if inner.is_string() => inner,
+            _ => serde_json::json!(format!(" {inner}")),
+        });
+        let beside = "plain-Zq81xv";
+        let json = serde_json::json!({"a": {name: below}, "b": [beside]}).to_string();
+        let escaped = serde_json::json!({"a": {"b": json}}).to_string();
+        let path: String = steps.iter().map(|step| format!("[v{step}]")).collect();
+        let form = format!("n={beside}&{name}{path}={secret}&x=1");
+        let form_escaped = form.replace('[', "%5B").replace(']', "%5d");
+        for (shape, text) in [
+            (Shape::Json, json.clone()),
+            (Shape::Json, escaped.clone()),
+            (Shape::Sse, format!("event: values\ndata: {json}\n\ndata: {escaped}\n\n")),
+            (Shape::Form, form),
+            (Shape::Form, form_escaped),
+            (Shape::Form, format!("n={beside}&args={}", json.replace(' ', "+"))),
+        ] {
+            let whole = redactor().body(shape, &text).text.into_owned();
+            prop_assert_eq!(in_pieces(shape, &cut(&text, &cuts)), whole.clone());
+            prop_assert!(!whole.contains(secret) && whole.contains(beside), "{} → {}", text, whole);
+        }
+    }
+
+    #[test]
     fn any_text_at_all_comes_through_any_shape_without_panic(
         text in "[ -~é\n\"\\\\{}:,\\[\\]=&%+@-]{0,400}",
         cuts in cuts(),
