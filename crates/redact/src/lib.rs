@@ -6,6 +6,7 @@ mod form;
 mod json;
 mod key_name;
 mod limits;
+mod machine;
 mod pem;
 mod redacted;
 mod redactor;
