@@ -42,7 +42,7 @@ fn agent_corpus() -> anyhow::Result<Vec<(Shape, String)>> {
         let planted = format!("token ghp_{}", "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2");
         let body = if n % 20 == 0 { body.replacen("transfer", &planted, 1) } else { body.clone() };
         bytes += body.len();
-        corpus.push((*shape, body));
+        corpus.push((shape.clone(), body));
         if bytes >= ROUND_BYTES {
             return Ok(corpus);
         }
@@ -68,7 +68,7 @@ fn hostile() -> Vec<String> {
 
 fn bodies(redactor: &Redactor, corpus: &[(Shape, String)]) -> usize {
     for (shape, body) in corpus {
-        black_box(redactor.body(*shape, body));
+        black_box(redactor.body(shape.clone(), body));
     }
     corpus.iter().map(|(_, body)| body.len()).sum()
 }

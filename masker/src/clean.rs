@@ -80,26 +80,38 @@ impl Cleaner {
         event.redaction_rules = Some(self.version.clone());
     }
 
-    /// Masks the payload, going on where `held` is. Gives back the body if it stays open.
+    /// Masks the payload, going on where `held` is, or as a body of `shape`. Gives back the body if
+    /// it stays open.
     pub(crate) fn payload(
         &self,
         event: &mut AuditEvent,
         held: Option<Body>,
+        shape: Shape,
         now: Micros,
     ) -> Option<Body> {
-        if event.payload.is_none() && held.is_none() {
+        let is_multipart = matches!(shape, Shape::Multipart(_));
+        // A head that comes before its body may alone know how that is to be read.
+        if event.payload.is_none() && held.is_none() && !is_multipart {
             return None;
         }
-        if !is_readable(event) {
+        let reads_bytes = held.as_ref().map_or(is_multipart, |body| body.stream.reads_bytes());
+        if !reads_bytes && !is_readable(event) {
             withhold(event, "not_text");
             return held;
         }
         let ends = ends_body(event);
-        let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
         let held_since = held.as_ref().filter(|body| body.has_tail()).map(|body| body.held_since);
         let mut stream = held.map_or_else(|| self.redactor.stream(shape), |body| body.stream);
         let piece = event.payload.as_deref().unwrap_or_default();
-        let out = if ends { stream.push_last(piece) } else { stream.push(piece) };
+        let out = match as_text(event).filter(|_| reads_bytes) {
+            Some(text_type) => {
+                let out = stream.push_base64(piece, ends);
+                event.payload_type = Some(text_type);
+                out
+            }
+            None if ends => stream.push_last(piece),
+            None => stream.push(piece),
+        };
         let has_moved = !out.text.is_empty();
         put_payload(event, out);
         if ends || stream.is_new() {
@@ -194,11 +206,31 @@ impl Cleaner {
     }
 }
 
+/// What a body is made of. The gateway records a media type without its parameters; the boundary of
+/// a form in parts is in the head, before that is masked, and that may come before the body.
+pub(crate) fn shape_of(event: &AuditEvent) -> Shape {
+    let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
+    let is_head = event.payload.is_none() && matches!(event.kind, Kind::Request | Kind::Response);
+    if shape != Shape::Multipart(None) && !is_head {
+        return shape;
+    }
+    let headers = event.headers.as_deref().unwrap_or_default();
+    let headers: serde_json::Value = serde_json::from_str(headers).unwrap_or_default();
+    let told = headers.get("content-type").and_then(|value| value.as_str());
+    told.map(Shape::of_media_type)
+        .filter(|told| matches!(told, Shape::Multipart(_)))
+        .unwrap_or(shape)
+}
+
+/// The type of a payload that is base64, without saying so.
+fn as_text(event: &AuditEvent) -> Option<String> {
+    event.payload_type.as_deref()?.strip_suffix(";base64").map(str::to_owned)
+}
+
 /// Whether a payload is text that the detectors read. Compressed bytes, UTF-16 and the like are
 /// not: what they say can't be masked, so it is not shown.
 fn is_readable(event: &AuditEvent) -> bool {
-    let is_bytes = event.payload_type.as_deref().is_some_and(|kind| kind.ends_with(";base64"));
-    !is_bytes && !event.payload.as_deref().is_some_and(|text| text.contains('\0'))
+    as_text(event).is_none() && !event.payload.as_deref().is_some_and(|text| text.contains('\0'))
 }
 
 fn withhold(event: &mut AuditEvent, reason: &str) {
@@ -222,6 +254,12 @@ fn ends_body(event: &AuditEvent) -> bool {
 
 fn put_payload(event: &mut AuditEvent, out: Out) {
     if out.text.is_empty() && event.payload.is_none() {
+        return;
+    }
+    if let Some(why) = out.withheld {
+        if event.payload_state != PayloadState::BeyondCap {
+            withhold(event, why.code());
+        }
         return;
     }
     event.redactions.extend(redactions("payload", &out.findings));

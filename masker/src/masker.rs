@@ -13,7 +13,7 @@ use trailgate_topics::{
     Flow, Heartbeat, Outputs, Partition, ProcessError, Processor, Record, Topic,
 };
 
-use crate::clean::Cleaner;
+use crate::clean::{Cleaner, shape_of};
 use crate::counters::Number;
 use crate::exchange::Exchange;
 use crate::gap;
@@ -192,11 +192,12 @@ impl Masker {
     ) -> Result<AuditEvent, ProcessError> {
         let partition = record.partition;
         event.broker_time = Some(record.appended_at);
+        let shape = shape_of(&event);
         self.cleaner.fields(&mut event);
         let state = self.partitions.entry(partition).or_default();
         let id = BodyId { stream: event.stream_id, kind: event.kind };
         let held = state.take_body(id);
-        if let Some(body) = self.cleaner.payload(&mut event, held, record.appended_at) {
+        if let Some(body) = self.cleaner.payload(&mut event, held, shape, record.appended_at) {
             self.partitions.entry(partition).or_default().put_body(id, body);
         }
         if event.stream_count.is_some() {

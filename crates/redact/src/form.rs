@@ -96,7 +96,7 @@ fn part(raw: &str, redacted: &Redacted<'_>, out: &mut Out) {
 }
 
 /// What a form's text stands for; bytes that are no UTF-8 become U+FFFD.
-fn decode(raw: &str) -> String {
+pub(crate) fn decode(raw: &str) -> String {
     let bytes = raw.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::check::{is_keyed, is_placeholder};
 use crate::limits::NAME_MAX_BYTES;
 
-/// What a name says of its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a name says of its value; who says more comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum NameClass {
     /// A password: any text, however short.
     Password,

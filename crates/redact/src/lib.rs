@@ -7,6 +7,7 @@ mod json;
 mod key_name;
 mod limits;
 mod machine;
+mod multipart;
 mod pem;
 mod redacted;
 mod redactor;
@@ -19,7 +20,7 @@ mod text;
 mod token;
 mod view;
 
-pub use redacted::{Finding, Out, Redacted};
+pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;
 pub use rules::{Rules, RulesError};
 pub use shape::Shape;

@@ -30,6 +30,12 @@ pub(crate) const DEPTH_MAX: usize = 256;
 /// Longest field name that is compared with the names of secrets.
 pub(crate) const NAME_MAX_BYTES: usize = 256;
 
+/// Longest head of a part of a form: names of fields and files are far shorter.
+pub(crate) const PART_HEAD_MAX_BYTES: usize = 8 * 1024;
+
+/// Most white space between a part's delimiter and the end of its line; senders write none.
+pub(crate) const PADDING_MAX_BYTES: usize = 64;
+
 /// Shortest run that is decoded from base64 or hex to look for secrets inside: 16 clear bytes.
 pub(crate) const ENCODED_MIN_BYTES: usize = 22;
 

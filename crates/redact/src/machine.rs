@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::form::FormStream;
 use crate::json::JsonStream;
+use crate::multipart::MultipartStream;
 use crate::redacted::{Finding, Out};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
@@ -21,6 +22,7 @@ pub(crate) enum Machine {
     Json(Box<JsonStream>),
     Sse(Box<SseStream>),
     Form(FormStream),
+    Multipart(Box<MultipartStream>),
     /// Each piece is base64 of its own; masked as text of one character for each byte.
     Bytes(TextStream),
 }
@@ -33,6 +35,9 @@ impl Machine {
             Shape::Json => Self::Json(Box::default()),
             Shape::Sse => Self::Sse(Box::default()),
             Shape::Form => Self::Form(FormStream::default()),
+            Shape::Multipart(boundary) => {
+                Self::Multipart(Box::new(MultipartStream::new(boundary.as_deref())))
+            }
             Shape::Bytes => Self::Bytes(TextStream::default()),
         }
     }
@@ -53,6 +58,7 @@ impl Machine {
             Self::Json(json) => json.push(redactor, piece, done, out),
             Self::Sse(sse) => sse.push(redactor, piece, done, out),
             Self::Form(form) => form.push(redactor, piece, done, out),
+            Self::Multipart(parts) => parts.push(redactor, piece.as_bytes(), done, out),
             Self::Bytes(text) => {
                 // What is no base64 after all is masked as the text that it is.
                 let decoded = STANDARD.decode(piece).ok().map(|bytes| one_char_each(&bytes));
@@ -76,6 +82,7 @@ impl Machine {
             Self::Json(json) => json.flush(redactor, out),
             Self::Sse(sse) => sse.flush(redactor, out),
             Self::Form(form) => form.flush(redactor, out),
+            Self::Multipart(parts) => parts.flush(redactor, out),
             Self::Bytes(text) => {
                 let mut inner = Out::default();
                 text.flush(redactor, &mut inner);
@@ -92,6 +99,7 @@ impl Machine {
             Self::Json(json) => json.has_tail(),
             Self::Sse(sse) => sse.has_tail(),
             Self::Form(form) => form.has_tail(),
+            Self::Multipart(parts) => parts.has_tail(),
         }
     }
 
@@ -103,6 +111,7 @@ impl Machine {
             Self::Json(json) => json.is_new(),
             Self::Sse(sse) => sse.is_new(),
             Self::Form(form) => form.is_new(),
+            Self::Multipart(parts) => parts.is_new(),
         }
     }
 
@@ -113,6 +122,7 @@ impl Machine {
             Self::Json(json) => json.held_bytes(),
             Self::Sse(sse) => sse.held_bytes(),
             Self::Form(form) => form.held_bytes(),
+            Self::Multipart(parts) => parts.held_bytes(),
         }
     }
 }

@@ -42,6 +42,29 @@ pub struct Out {
     pub text: String,
     /// What was replaced in it, in order.
     pub findings: Vec<Finding>,
+    /// Why the body can't be masked any further, if so. Nothing of it stands in the text in clear,
+    /// but what does is not all.
+    pub withheld: Option<Withheld>,
+}
+
+/// Why something was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// It is no text.
+    NotText,
+    /// It was to be a form in parts, and does not read as one.
+    NotMultipart,
+}
+
+impl Withheld {
+    /// The reason's code, as events have it.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotText => "not_text",
+            Self::NotMultipart => "not_multipart",
+        }
+    }
 }
 
 impl Out {

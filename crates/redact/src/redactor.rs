@@ -8,7 +8,7 @@ use crate::json::JsonStream;
 use crate::key_name::NameClass;
 use crate::limits::NESTING_MAX;
 use crate::pem;
-use crate::redacted::{Out, Redacted};
+use crate::redacted::{Out, Redacted, Withheld};
 use crate::rules::Rules;
 use crate::scan::{HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
@@ -31,6 +31,8 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
+    not_text: Arc<str>,
+    not_multipart: Arc<str>,
 }
 
 impl Redactor {
@@ -43,6 +45,8 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
+            not_text: Withheld::NotText.code().into(),
+            not_multipart: Withheld::NotMultipart.code().into(),
         };
         Self { rules, key, names }
     }
@@ -179,6 +183,15 @@ impl Redactor {
     pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
         let rule = self.name(name);
         out.replace(rule, &self.key.token(rule, secret));
+    }
+
+    /// Says that something was left out.
+    pub(crate) fn withhold(&self, why: Withheld, out: &mut Out) {
+        let rule = match why {
+            Withheld::NotText => &self.names.not_text,
+            Withheld::NotMultipart => &self.names.not_multipart,
+        };
+        out.replace(rule, &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::multipart::boundary_of;
+
 /// How a body is walked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Shape {
     /// Nothing said: by how it begins.
     Unknown,
@@ -15,6 +17,8 @@ pub enum Shape {
     Sse,
     /// `name=value&…`.
     Form,
+    /// Parts of a form with this boundary between them. Without one it can't be read.
+    Multipart(Option<String>),
     /// Bytes that are no text, in base64.
     Bytes,
 }
@@ -24,10 +28,13 @@ impl Shape {
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Self {
         let lower = media_type.to_ascii_lowercase();
+        let essence = lower.split(';').next().unwrap_or_default().trim();
+        if essence.starts_with("multipart/") {
+            return Self::Multipart(boundary_of(media_type));
+        }
         if lower.ends_with(";base64") {
             return Self::Bytes;
         }
-        let essence = lower.split(';').next().unwrap_or_default().trim();
         match essence {
             "text/event-stream" => Self::Sse,
             "application/x-www-form-urlencoded" => Self::Form,

@@ -1,10 +1,12 @@
 //! A body that comes in pieces of at most 64 KiB: pieces in, masked text out, what may go on in
 //! the next piece held back. Its state is bytes that can be kept and gone on with elsewhere.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
-use crate::redacted::Out;
+use crate::redacted::{Out, Withheld};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
 
@@ -56,6 +58,30 @@ impl StreamRedactor {
     #[must_use]
     pub fn push_last(&mut self, piece: &str) -> Out {
         self.run(piece, true)
+    }
+
+    /// Whether it reads bytes that are no text: what comes out is text all the same.
+    #[must_use]
+    pub fn reads_bytes(&self) -> bool {
+        matches!(self.machine, Machine::Multipart(_))
+    }
+
+    /// Takes a piece that is base64 of bytes, as [`reads_bytes`](Self::reads_bytes) has it; `done`
+    /// says that it is the last. Elsewhere it is withheld.
+    #[must_use]
+    pub fn push_base64(&mut self, piece: &str, done: bool) -> Out {
+        let mut out = Out::default();
+        match (&mut self.machine, STANDARD.decode(piece)) {
+            (Machine::Multipart(parts), Ok(bytes)) => {
+                parts.push(&self.redactor, &bytes, done, &mut out);
+            }
+            (Machine::Multipart(parts), Err(_)) => {
+                parts.break_off(&self.redactor, &mut out);
+                parts.push(&self.redactor, &[], done, &mut out);
+            }
+            _ => out.withheld = Some(Withheld::NotText),
+        }
+        out
     }
 
     /// The body has ended: lets out the rest, and begins anew.

@@ -248,6 +248,89 @@ fn an_event_comes_out_masked_committed_to_and_dated_by_the_backbone() {
     assert_eq!(masked.actor.as_str(), "ada@example.com");
 }
 
+/// A form of a password, a picture and a text, between delimiters of `boundary`.
+fn form(boundary: &str) -> Vec<u8> {
+    let field = |name: &str| format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\n");
+    let mut body = format!("--{boundary}\r\n{}{SECRET}\r\n", field("password")).into_bytes();
+    body.extend_from_slice(format!("--{boundary}\r\n{}", field("picture")).as_bytes());
+    body.extend((0..=255).chain(SECRET.bytes()));
+    body.extend_from_slice(
+        format!("\r\n--{boundary}\r\n{}so it is\r\n--{boundary}--\r\n", field("note")).as_bytes(),
+    );
+    body
+}
+
+/// Its records as the gateway makes them: the head, pieces in base64 where they are no text, the end.
+fn form_records(headers: &str, body: &[u8], size: usize) -> Vec<AuditEvent> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let mut head = event(Kind::Request, 1, 0);
+    head.headers = Some(headers.to_owned());
+    let mut records = vec![head];
+    for bytes in body.chunks(size) {
+        let seq = records.len() as i64;
+        let mut next = match std::str::from_utf8(bytes) {
+            Ok(text) => piece(1, seq, "multipart/form-data", text),
+            Err(_) => piece(1, seq, "multipart/form-data;base64", &STANDARD.encode(bytes)),
+        };
+        next.kind = Kind::Request;
+        records.push(next);
+    }
+    records.push(closing(1, records.len() as i64));
+    records
+}
+
+#[test]
+fn a_form_in_parts_is_masked_by_its_names_also_where_its_pieces_are_no_text() {
+    // The detectors take this boundary for a card's number; it is read before that is masked.
+    let boundary = "4111 1111 1111 1111";
+    let headers = format!(r#"{{"content-type":"multipart/form-data; boundary=\"{boundary}\""}}"#);
+    for size in [7, 100, 10_000] {
+        let mut bench = Bench::new();
+        for record in form_records(&headers, &form(boundary), size) {
+            bench.take(record);
+            bench.tick();
+            bench.restart();
+        }
+        let payload = bench.payloads();
+        assert!(!payload.contains(SECRET) && !payload.contains("4111"), "{payload}");
+        assert!(payload.contains("[password:") && payload.contains("so it is"), "{payload}");
+        assert_eq!(payload.matches("[withheld:not_text]").count(), 1, "{payload}");
+        assert_eq!(bench.kept(), 1);
+        for event in &bench.events {
+            assert_ne!(event.payload_state, PayloadState::Withheld);
+            assert!(event.payload_type.as_deref().is_none_or(|kind| kind == "multipart/form-data"));
+        }
+    }
+}
+
+#[test]
+fn a_form_that_does_not_read_as_parts_is_withheld_from_there_on() {
+    let good = r#"{"content-type":"multipart/form-data; boundary=b"}"#;
+    let cut: &[u8] = &form("b")[..form("b").len() - 20];
+    for (headers, body) in [
+        ("{}", form("b").as_slice()),
+        (r#"{"content-type":["multipart/form-data; boundary=b","x/y"]}"#, &form("b")),
+        (good, &form("other")),
+        (good, cut),
+    ] {
+        for size in [7, 10_000] {
+            let mut bench = Bench::new();
+            for record in form_records(headers, body, size) {
+                bench.take(record);
+            }
+            let payload = bench.payloads();
+            assert!(!payload.contains(SECRET) && !payload.contains("so it is"), "{payload}");
+            let is_withheld = |event: &&AuditEvent| event.payload_state == PayloadState::Withheld;
+            let withheld: Vec<_> = bench.events.iter().filter(is_withheld).collect();
+            assert!(!withheld.is_empty());
+            for event in withheld {
+                assert_eq!(event.payload, None);
+                assert_eq!(event.payload_reason.as_deref(), Some("not_multipart"));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_planted_secret_is_in_no_field_of_what_comes_out() {
     let mut bench = Bench::new();

@@ -13,7 +13,7 @@ fn redactor() -> Redactor {
 /// Masks a body in the given pieces, keeping and resuming the state between them.
 fn in_pieces(shape: Shape, pieces: &[&str]) -> String {
     let redactor = redactor();
-    let mut stream = redactor.stream(shape);
+    let mut stream = redactor.stream(shape.clone());
     let mut text = String::new();
     for piece in pieces {
         text.push_str(&stream.push(piece).text);
@@ -65,8 +65,8 @@ fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
 }
 
 fn assert_same(shape: Shape, text: &str, cuts: &[prop::sample::Index], secrets: &[String]) {
-    let whole = redactor().body(shape, text).text.into_owned();
-    let pieces = in_pieces(shape, &cut(text, cuts));
+    let whole = redactor().body(shape.clone(), text).text.into_owned();
+    let pieces = in_pieces(shape.clone(), &cut(text, cuts));
     assert_eq!(pieces, whole);
     for secret in secrets {
         assert!(!whole.contains(secret.as_str()), "{secret} survived");
@@ -150,8 +150,8 @@ proptest! {
             (Shape::Form, form_escaped),
             (Shape::Form, format!("n={beside}&args={}", json.replace(' ', "+"))),
         ] {
-            let whole = redactor().body(shape, &text).text.into_owned();
-            prop_assert_eq!(in_pieces(shape, &cut(&text, &cuts)), whole.clone());
+            let whole = redactor().body(shape.clone(), &text).text.into_owned();
+            prop_assert_eq!(in_pieces(shape.clone(), &cut(&text, &cuts)), whole.clone());
             prop_assert!(!whole.contains(secret) && whole.contains(beside), "{} → {}", text, whole);
         }
     }
@@ -164,8 +164,8 @@ proptest! {
             Shape::Unknown, Shape::Text, Shape::Json, Shape::Sse, Shape::Form, Shape::Bytes,
         ]),
     ) {
-        let whole = redactor().body(shape, &text).text.into_owned();
-        let pieces = in_pieces(shape, &cut(&text, &cuts));
+        let whole = redactor().body(shape.clone(), &text).text.into_owned();
+        let pieces = in_pieces(shape.clone(), &cut(&text, &cuts));
         if shape != Shape::Bytes && shape != Shape::Unknown {
             prop_assert_eq!(pieces, whole);
         }
@@ -186,7 +186,7 @@ proptest! {
         };
         let at = at.index(text.len());
         let redactor = redactor();
-        let mut stream = redactor.stream(shape);
+        let mut stream = redactor.stream(shape.clone());
         let mut out = stream.push(&text[..at]).text;
         out.push_str(&stream.flush_after_timeout().text);
         prop_assert!(!stream.has_tail());
@@ -240,7 +240,7 @@ fn what_is_held_is_bounded_whatever_comes() {
         for begin in
             ["", "{\"a\":\"", "{\"password\":\"", "data: ", "data: {\"a\":\"", "event", "a=", "[1,"]
         {
-            let mut stream = redactor().stream(shape);
+            let mut stream = redactor().stream(shape.clone());
             let mut out = stream.push(begin).text.len();
             for _ in 0..20 {
                 out += stream.push(&run).text.len();
@@ -285,14 +285,14 @@ fn clean_traffic_of_langgraph_passes_byte_for_byte() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         for shape in [Shape::Unknown, Shape::Text, Shape::Json, Shape::Sse] {
-            let masked = redactor().body(shape, &text);
+            let masked = redactor().body(shape.clone(), &text);
             let found = masked
                 .findings
                 .first()
                 .map(|finding| (finding.rule.clone(), masked.text[..finding.start].to_owned()));
             assert_eq!(found, None, "{} as {shape:?}", path.display());
             let pieces: Vec<&str> = cut(&text, &[]);
-            assert_eq!(in_pieces(shape, &pieces), text, "{} as {shape:?}", path.display());
+            assert_eq!(in_pieces(shape.clone(), &pieces), text, "{} as {shape:?}", path.display());
         }
         files += 1;
     }
