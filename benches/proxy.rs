@@ -111,7 +111,7 @@ async fn acknowledgements(figures: &Figures, admin: u16) -> anyhow::Result<()> {
     let metrics = reqwest::get(format!("http://127.0.0.1:{admin}/metrics")).await?.text().await?;
     let mut buckets: Vec<(f64, f64)> = metrics
         .lines()
-        .filter(|line| line.contains("_ack_seconds_bucket"))
+        .filter(|line| line.contains("proxy_acknowledged_seconds_bucket"))
         .filter_map(|line| {
             let (_, rest) = line.split_once("le=\"")?;
             let (bound, rest) = rest.split_once('"')?;
@@ -121,7 +121,7 @@ async fn acknowledgements(figures: &Figures, admin: u16) -> anyhow::Result<()> {
         })
         .collect();
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let Some((_, total)) = buckets.last().copied() else { return Ok(()) };
+    let (_, total) = *buckets.last().context("no acknowledgements among the metrics")?;
     for (name, share) in [("ack_p50", 0.5), ("ack_p99", 0.99)] {
         let at = buckets.iter().find(|(_, count)| *count >= total * share);
         // The upper bound of the bucket that it lies in.
