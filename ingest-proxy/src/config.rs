@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::limits::{
     CONNECTIONS_DEFAULT, EXCHANGES_DEFAULT, RECORD_DEFAULT_BYTES, REWRITE_DEFAULT_BYTES,
-    STALL_DEFAULT_S,
+    SOURCE_CONNECTIONS_DEFAULT, STALL_DEFAULT_S,
 };
 
 /// The gateway's part of the configuration file: `[gateway]` and `[connections.NAME]`.
@@ -34,6 +34,9 @@ pub struct GatewayConfig {
     pub max_exchanges: usize,
     /// Open connections of each listener; beyond it new ones wait.
     pub max_connections: usize,
+    /// Those of one source address among them; beyond it new ones are closed. Raise it where all
+    /// callers come through one balancer.
+    pub max_connections_per_source: usize,
     /// How long an exchange may go without a byte in either direction, in seconds.
     pub stall_timeout_s: u64,
 }
@@ -43,6 +46,7 @@ impl Default for GatewayConfig {
         Self {
             max_exchanges: EXCHANGES_DEFAULT,
             max_connections: CONNECTIONS_DEFAULT,
+            max_connections_per_source: SOURCE_CONNECTIONS_DEFAULT,
             stall_timeout_s: STALL_DEFAULT_S,
         }
     }

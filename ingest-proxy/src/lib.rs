@@ -27,6 +27,7 @@ mod relay;
 mod server;
 mod sessions;
 mod shorten;
+mod sources;
 mod stage;
 #[cfg(test)]
 mod testing;

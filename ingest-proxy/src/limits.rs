@@ -52,6 +52,10 @@ pub const NODE_PAYLOAD_MAX_BYTES: usize = 64 * 1024;
 /// Open connections of one listener unless the configuration says otherwise.
 pub const CONNECTIONS_DEFAULT: usize = 1024;
 
+/// Open connections of one source address at one listener, unless the configuration says
+/// otherwise: the rest is for others, also while somebody opens all he can.
+pub const SOURCE_CONNECTIONS_DEFAULT: usize = CONNECTIONS_DEFAULT / 4;
+
 /// Exchanges under way in the process unless the configuration says otherwise. With what one
 /// exchange may hold, the most that all of them can: 640 MiB, when every one of them waits in both
 /// directions for the backbone.
@@ -63,8 +67,9 @@ pub const H2_STREAMS_MAX: u32 = 128;
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
-/// How long the head of a request may take to arrive.
-pub const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// How long the head of a connection's first request may take to arrive. Those behind it have
+/// [`IDLE_WAIT`], since nothing tells a head that is late from one that was not begun.
+pub const HEAD_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a connection stays open without an exchange.
 pub const IDLE_WAIT: Duration = Duration::from_secs(75);

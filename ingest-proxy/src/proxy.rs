@@ -27,6 +27,7 @@ use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 use crate::server::Listener;
 use crate::sessions::{Room, closed_event};
+use crate::sources::Sources;
 use crate::verify::Verify;
 
 /// What the gateway needs beside its configuration.
@@ -104,6 +105,7 @@ impl Proxy {
                 socket,
                 tls: tls.map(TlsAcceptor::from),
                 connections: Arc::new(Semaphore::new(config.gateway.max_connections)),
+                sources: Sources::of_each(config.gateway.max_connections_per_source),
             });
         }
         Ok(Self { gateway, listeners, addresses, health: context.health })

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -26,6 +27,7 @@ use crate::limits::{
     HEADERS_MAX, IDLE_WAIT,
 };
 use crate::pulse::Pulse;
+use crate::sources::Sources;
 
 /// The listener of one connection.
 pub(crate) struct Listener {
@@ -33,6 +35,7 @@ pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) connections: Arc<Semaphore>,
+    pub(crate) sources: Sources,
 }
 
 impl Listener {
@@ -59,12 +62,16 @@ impl Listener {
                     continue;
                 }
             };
+            let Some(of_source) = self.sources.enter(peer.ip()) else {
+                self.door.gateway.metrics.refused("too_many_connections");
+                continue;
+            };
             let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
             open.spawn(async move {
                 door.gateway.metrics.connections.inc();
                 connection(&door, stream, peer, tls).await;
                 door.gateway.metrics.connections.dec();
-                drop(place);
+                drop((place, of_source));
             });
         }
         drop(self.socket);
@@ -98,7 +105,9 @@ async fn drive(
     peer: SocketAddr,
 ) {
     let pulse = Arc::new(Pulse::new());
+    let asked = AtomicBool::new(false);
     let service = service_fn(|request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
         let arrival = Arrival { door: Arc::clone(door), peer, pulse: Arc::clone(&pulse), request };
         let served = Box::pin(serve(arrival));
         async move { Ok::<_, Infallible>(served.await) }
@@ -108,8 +117,13 @@ async fn drive(
         pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let stop = door.gateway.stop.clone();
     let mut last_call: Option<Instant> = None;
+    let first_due = Instant::now() + HEAD_WAIT;
     loop {
-        let due = last_call.unwrap_or_else(|| look_at(&pulse, door.gateway.stall));
+        let is_late = || !asked.load(Ordering::Relaxed) && Instant::now() >= first_due;
+        let mut due = last_call.unwrap_or_else(|| look_at(&pulse, door.gateway.stall));
+        if !asked.load(Ordering::Relaxed) {
+            due = due.min(first_due);
+        }
         tokio::select! {
             // What else ended it is told by the exchanges that it had.
             ended = poll_fn(|cx| connection.as_mut().poll(cx)) => {
@@ -125,7 +139,11 @@ async fn drive(
                 last_call = Some(Instant::now() + CONNECTION_DRAIN_WAIT);
             }
             () = sleep_until(due) => {
-                if last_call.is_some() {
+                if is_late() {
+                    door.gateway.metrics.refused("head_timed_out");
+                    return;
+                }
+                if last_call.is_some_and(|end| Instant::now() >= end) {
                     return;
                 }
                 let silent = Instant::now() >= silent_at(&pulse, door.gateway.stall);
@@ -162,7 +180,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WAIT)
+        .header_read_timeout(IDLE_WAIT + LAST_CALL)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BUFFER_BYTES)
         .half_close(false)

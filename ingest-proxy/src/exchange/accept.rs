@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
@@ -93,7 +93,16 @@ fn unfit(head: &Parts) -> Option<Problem> {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         return Some(Problem::new("method_not_allowed", status, "This method is not served here"));
     }
-    if head.uri.path_and_query().is_none_or(|target| target.as_str().len() > TARGET_MAX_BYTES) {
+    // An authority in place of a path, as in `GET foo`.
+    let Some(target) = head.uri.path_and_query().filter(|target| is_path(target.as_str())) else {
+        let status = StatusCode::BAD_REQUEST;
+        return Some(Problem::new("target_unfit", status, "The target is no path"));
+    };
+    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+        let status = StatusCode::BAD_REQUEST;
+        return Some(Problem::new("host_unfit", status, "One Host header is needed"));
+    }
+    if target.as_str().len() > TARGET_MAX_BYTES {
         let status = StatusCode::URI_TOO_LONG;
         let problem = Problem::new("target_too_long", status, "Path and query are too long");
         return Some(problem.with("limit", TARGET_MAX_BYTES));
@@ -104,6 +113,10 @@ fn unfit(head: &Parts) -> Option<Problem> {
         return Some(problem.with("limit", HEAD_MAX_BYTES));
     }
     None
+}
+
+fn is_path(target: &str) -> bool {
+    target.starts_with('/') || target == "*"
 }
 
 fn overloaded() -> Problem {

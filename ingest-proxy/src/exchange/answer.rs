@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_LOCATION};
 use http::response::Parts;
 use http::{Response, StatusCode};
 use http_body::Body as _;
+use trailgate_identity::Problem;
 use trailgate_schemas::{Kind, Outcome};
 
 use crate::agent::{Created, agent_filter};
@@ -15,7 +16,7 @@ use crate::exchange::accept::CallerAt;
 use crate::exchange::authorise::Asked;
 use crate::exchange::forward::Answered;
 use crate::exchange::record::Admitted;
-use crate::exchange::refuse::{Stopped, request_id};
+use crate::exchange::refuse::{Failed, Stopped, request_id};
 use crate::head::{X_REQUEST_ID, to_client};
 use crate::journal::{Journal, Pending};
 use crate::langgraph::{Access, Command, Operation, RunPlace};
@@ -82,6 +83,13 @@ impl Answered {
     /// The upstream changed the protocol: from here on there are two streams of bytes.
     async fn switch(self) -> Result<Response<Payload>, Stopped> {
         let Self { caller, exchange, upgrade, mut response, .. } = self;
+        let Some(upgrade) = upgrade else {
+            let status = StatusCode::BAD_GATEWAY;
+            let problem = Problem::new("upstream_broke_off", status, "The upstream broke off")
+                .detail("It changed to a protocol that nobody asked for.");
+            let failed = Failed { exchange, problem, outcome: Outcome::Unknown };
+            return Err(Stopped::Failed(Box::new(failed)));
+        };
         let journal = Arc::clone(&exchange.journal);
         let upstream = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
@@ -94,13 +102,13 @@ impl Answered {
             Ok(pending) => pending.settled(journal.gateway()).await.is_ok(),
             Err(_) => false,
         };
-        let (true, Some(upgrade)) = (recorded, upgrade) else {
+        if !recorded {
             journal.break_off();
             let mut event = journal.allowed(Kind::Response, Outcome::Unknown);
             event.reason = Some("record_unavailable".to_owned());
             exchange.hand_on().close_behind(event);
             return Err(Stopped::AnswerUnrecorded(request_id(&caller)));
-        };
+        }
         let ends = Ends { client: upgrade.client, upstream };
         let tunnel =
             Tunnel::new(exchange.hand_on(), &upgrade.protocol, caller.door.record_max_bytes);

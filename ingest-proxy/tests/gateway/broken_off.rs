@@ -124,3 +124,11 @@ async fn a_length_beside_a_transfer_coding_is_not_passed_on() {
     assert!(!got.contains("content-length: 3"), "{got}");
     assert!(got.starts_with("http/1.1 502") || got.contains("abcde"), "{got}");
 }
+
+#[tokio::test]
+async fn a_protocol_that_nobody_asked_for_is_an_upstream_that_broke_off() {
+    let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    let (tape, got) = answered(answer).await;
+    assert!(got.starts_with("http/1.1 502") && got.contains("upstream_broke_off"), "{got}");
+    assert_eq!(closing(&tape).outcome, Outcome::Unknown);
+}

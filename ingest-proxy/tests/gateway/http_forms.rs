@@ -145,6 +145,34 @@ async fn what_is_no_request_for_here_is_refused_and_told() {
 }
 
 #[tokio::test]
+async fn a_target_that_is_no_path_and_a_host_that_is_not_one_are_bad_requests() {
+    let rig = Rig::start().await;
+    let token = "authorization: Bearer good\r\nconnection: close\r\n\r\n";
+    let cases = [
+        (format!("GET foo HTTP/1.1\r\nhost: a\r\n{token}"), "target_unfit"),
+        (format!("GET /small HTTP/1.1\r\n{token}"), "host_unfit"),
+        (format!("GET /small HTTP/1.1\r\nhost: a\r\nhost: b\r\n{token}"), "host_unfit"),
+    ];
+    for (request, code) in cases {
+        let answer = String::from_utf8(rig.raw(request.as_bytes()).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(code), "{answer}");
+    }
+    assert_eq!(rig.upstream.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_to_its_first_request_is_closed() {
+    let rig = Rig::start().await;
+    let mut stream = TcpStream::connect(rig.address).await.unwrap();
+    stream.write_all(b"GET /small HTTP/1.1\r\nhost:").await.unwrap();
+    let mut answer = Vec::new();
+    let bound = std::time::Duration::from_secs(30);
+    tokio::time::timeout(bound, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.is_empty());
+    assert_eq!(rig.upstream.requests(), 0);
+}
+
+#[tokio::test]
 async fn what_can_not_be_read_as_a_request_is_told() {
     let rig = Rig::start().await;
     let answer = rig.raw(b"GET /a b c HTTP/1.1\r\nhost hunter2\r\n\r\n").await;
