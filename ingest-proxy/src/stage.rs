@@ -69,6 +69,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let proxy = ProxyConfig { gateway: config.gateway, connections: config.connections };
     // What is wrong with the file is said before the backbone is waited for.
     proxy.check()?;
+    let proxy_keys = proxy_keys(&keys)?;
     let part = context.health.part("backbone");
     let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
     let Some(writer) = writer(&backbone, &keys, &context).await? else { return Ok(()) };
@@ -76,7 +77,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let deps = Deps {
         recorder: Arc::new(writer.clone()),
         verifier: Arc::new(verifier),
-        keys: proxy_keys(&keys)?,
+        keys: proxy_keys,
         context,
     };
     Proxy::bind(proxy, deps).await?.run().await;
