@@ -107,9 +107,8 @@ impl Refused {
                 issuer: identity.issuer.clone(),
                 subject: identity.subject.clone(),
             },
-            Who::Unverified | Who::Gateway => {
-                SessionThing::Caller { issuer: String::new(), subject: String::new() }
-            }
+            // Whom nobody vouches for has no session with others.
+            Who::Unverified | Who::Gateway => SessionThing::Connection(self.caller.id),
         };
         let required = Required {
             actor: self.who.actor(),

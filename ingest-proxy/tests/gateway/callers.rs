@@ -2,7 +2,7 @@
 
 use http::Request;
 use trailgate_ingest_proxy::Unrecorded;
-use trailgate_schemas::{Kind, Outcome};
+use trailgate_schemas::{Kind, Outcome, SessionRule};
 
 use crate::rig::Rig;
 use crate::tape::{Fate, NOW};
@@ -25,9 +25,20 @@ async fn a_caller_who_is_not_verified_gets_401_and_a_record_and_nothing_is_passe
     assert_eq!((event.kind, event.outcome), (Kind::LoginRefused, Outcome::Denied));
     assert_eq!(event.reason.as_deref(), Some("bad_signature"));
     assert_eq!(event.actor.as_str(), "[unverified]");
-    assert_eq!(event.stream_count, Some(1));
+    assert_eq!((event.stream_count, event.session_rule), (Some(1), SessionRule::Connection));
     assert!(!format!("{event:?}").contains("forged"));
     assert_eq!(rig.upstream.requests(), 0);
+}
+
+#[tokio::test]
+async fn who_is_not_verified_is_in_no_session_with_others() {
+    let rig = Rig::start().await;
+    for _ in 0..2 {
+        let request = Request::get(rig.url("/echo")).header("authorization", "Bearer forged");
+        assert_eq!(rig.send(request, "").await.0, 401);
+    }
+    let [one, other] = &rig.tape.durable()[..] else { panic!("two events") };
+    assert_ne!(one.session_id, other.session_id);
 }
 
 #[tokio::test]
@@ -39,6 +50,7 @@ async fn a_verified_caller_of_no_allowed_group_gets_403_and_a_record() {
     assert_eq!(problem(&body)["type"], "urn:trailgate:problem:not_in_group");
     let [event] = &rig.tape.durable()[..] else { panic!("one event") };
     assert_eq!((event.kind, event.actor.as_str()), (Kind::Denied, "bob"));
+    assert_eq!(event.session_rule, SessionRule::Caller);
 }
 
 #[tokio::test]
