@@ -11,8 +11,8 @@ use http::{HeaderName, Uri};
 use serde::Deserialize;
 
 use crate::limits::{
-    CONNECTIONS_DEFAULT, EXCHANGES_DEFAULT, RECORD_DEFAULT_BYTES, REWRITE_DEFAULT_BYTES,
-    SOURCE_CONNECTIONS_DEFAULT, STALL_DEFAULT_S,
+    CONNECTIONS_DEFAULT, EXCHANGES_DEFAULT, IDLE_DEFAULT_S, RECORD_DEFAULT_BYTES,
+    REWRITE_DEFAULT_BYTES, SOURCE_SHARE, STALL_DEFAULT_S,
 };
 
 /// The gateway's part of the configuration file: `[gateway]` and `[connections.NAME]`.
@@ -34,9 +34,12 @@ pub struct GatewayConfig {
     pub max_exchanges: usize,
     /// Open connections of each listener; beyond it new ones wait.
     pub max_connections: usize,
-    /// Those of one source address among them; beyond it new ones are closed. Raise it where all
-    /// callers come through one balancer.
-    pub max_connections_per_source: usize,
+    /// Those of one source address among them; beyond it new ones are closed. A quarter of them, if
+    /// nothing is said. Raise it where all callers come through one balancer.
+    pub max_connections_per_source: Option<usize>,
+    /// How long a connection stays open without an exchange, in seconds. Behind a balancer it must
+    /// be longer than the balancer's own.
+    pub idle_timeout_s: u64,
     /// How long an exchange may go without a byte in either direction, in seconds.
     pub stall_timeout_s: u64,
 }
@@ -46,9 +49,18 @@ impl Default for GatewayConfig {
         Self {
             max_exchanges: EXCHANGES_DEFAULT,
             max_connections: CONNECTIONS_DEFAULT,
-            max_connections_per_source: SOURCE_CONNECTIONS_DEFAULT,
+            max_connections_per_source: None,
+            idle_timeout_s: IDLE_DEFAULT_S,
             stall_timeout_s: STALL_DEFAULT_S,
         }
+    }
+}
+
+impl GatewayConfig {
+    /// How many connections one source may have.
+    pub(crate) fn of_each_source(&self) -> usize {
+        let share = (self.max_connections / SOURCE_SHARE).max(1);
+        self.max_connections_per_source.unwrap_or(share)
     }
 }
 

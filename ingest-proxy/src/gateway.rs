@@ -34,6 +34,7 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) refusals: Refusals,
     pub(crate) stall: Duration,
+    pub(crate) idle: Duration,
     pub(crate) stop: Stop,
     pub(crate) tasks: TaskTracker,
     closers: Arc<Semaphore>,
@@ -50,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) recorder: Arc<dyn Recorder>,
     pub(crate) max_exchanges: usize,
     pub(crate) stall: Duration,
+    pub(crate) idle: Duration,
     pub(crate) stop: Stop,
 }
 
@@ -68,6 +70,7 @@ impl Gateway {
             sessions: Sessions::default(),
             refusals: Refusals::default(),
             stall: parts.stall,
+            idle: parts.idle,
             stop: parts.stop,
             tasks: TaskTracker::new(),
             closers: Arc::new(Semaphore::new(CLOSERS_MAX)),

@@ -52,9 +52,12 @@ pub const NODE_PAYLOAD_MAX_BYTES: usize = 64 * 1024;
 /// Open connections of one listener unless the configuration says otherwise.
 pub const CONNECTIONS_DEFAULT: usize = 1024;
 
-/// Open connections of one source address at one listener, unless the configuration says
+/// One source may have one in so many of a listener's connections, unless the configuration says
 /// otherwise: the rest is for others, also while somebody opens all he can.
-pub const SOURCE_CONNECTIONS_DEFAULT: usize = CONNECTIONS_DEFAULT / 4;
+pub const SOURCE_SHARE: usize = 4;
+
+/// How often the log tells that a listener closes connections of sources that have too many.
+pub const CROWDED_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Exchanges under way in the process unless the configuration says otherwise. With what one
 /// exchange may hold, the most that all of them can: 640 MiB, when every one of them waits in both
@@ -68,11 +71,12 @@ pub const H2_STREAMS_MAX: u32 = 128;
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the head of a connection's first request may take to arrive. Those behind it have
-/// [`IDLE_WAIT`], since nothing tells a head that is late from one that was not begun.
+/// [`IDLE_DEFAULT_S`], since nothing tells a head that is late from one that was not begun.
 pub const HEAD_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a connection stays open without an exchange.
-pub const IDLE_WAIT: Duration = Duration::from_secs(75);
+/// How long a connection stays open without an exchange, unless the configuration says otherwise:
+/// longer than the 60 s that balancers commonly keep theirs, so that it is they who close it.
+pub const IDLE_DEFAULT_S: u64 = 75;
 
 /// How long an exchange may go without a byte in either direction, unless the configuration says
 /// otherwise: longer than a slow model takes.

@@ -84,6 +84,7 @@ impl Proxy {
             recorder: deps.recorder,
             max_exchanges: config.gateway.max_exchanges,
             stall: Duration::from_secs(config.gateway.stall_timeout_s),
+            idle: Duration::from_secs(config.gateway.idle_timeout_s),
             stop: context.stop,
         });
         let mut listeners = Vec::with_capacity(config.connections.len());
@@ -105,7 +106,7 @@ impl Proxy {
                 socket,
                 tls: tls.map(TlsAcceptor::from),
                 connections: Arc::new(Semaphore::new(config.gateway.max_connections)),
-                sources: Sources::of_each(config.gateway.max_connections_per_source),
+                sources: Sources::of_each(config.gateway.of_each_source()),
             });
         }
         Ok(Self { gateway, listeners, addresses, health: context.health })

@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 use crate::door::Door;
 use crate::exchange::{Arrival, CallerAt, Refused, serve};
 use crate::limits::{
-    CONNECTION_DRAIN_WAIT, H2_STREAMS_MAX, HANDSHAKE_WAIT, HEAD_BUFFER_BYTES, HEAD_WAIT,
-    HEADERS_MAX, IDLE_WAIT,
+    CONNECTION_DRAIN_WAIT, CROWDED_TOLD_EVERY, H2_STREAMS_MAX, HANDSHAKE_WAIT, HEAD_BUFFER_BYTES,
+    HEAD_WAIT, HEADERS_MAX,
 };
 use crate::pulse::Pulse;
 use crate::sources::Sources;
@@ -43,6 +43,7 @@ impl Listener {
     pub(crate) async fn run(self) {
         let stop = self.door.gateway.stop.clone();
         let open = TaskTracker::new();
+        let mut crowded = Crowded::default();
         loop {
             let place = tokio::select! {
                 // Closed never: it is ours.
@@ -64,6 +65,7 @@ impl Listener {
             };
             let Some(of_source) = self.sources.enter(peer.ip()) else {
                 self.door.gateway.metrics.refused("too_many_connections");
+                crowded.tell(&self.door.name, peer);
                 continue;
             };
             let (door, tls) = (Arc::clone(&self.door), self.tls.clone());
@@ -79,6 +81,26 @@ impl Listener {
         if timeout(CONNECTION_DRAIN_WAIT + LAST_CALL, open.wait()).await.is_err() {
             tracing::warn!(left = open.len(), "connections did not end in time");
         }
+    }
+}
+
+/// What the log is told of connections that were closed because their source has too many: the
+/// first of a while, with the count of those before it.
+#[derive(Debug, Default)]
+struct Crowded {
+    told: Option<Instant>,
+    since: u64,
+}
+
+impl Crowded {
+    fn tell(&mut self, connection: &str, peer: SocketAddr) {
+        self.since += 1;
+        if self.told.is_some_and(|told| told.elapsed() < CROWDED_TOLD_EVERY) {
+            return;
+        }
+        let (source, closed) = (peer.ip(), self.since);
+        tracing::warn!(connection, %source, closed, "a source has too many connections; see gateway.max_connections_per_source");
+        *self = Self { told: Some(Instant::now()), since: 0 };
     }
 }
 
@@ -112,7 +134,8 @@ async fn drive(
         let served = Box::pin(serve(arrival));
         async move { Ok::<_, Infallible>(served.await) }
     });
-    let builder = builder();
+    let waits = Waits { stall: door.gateway.stall, idle: door.gateway.idle };
+    let builder = builder(waits.idle);
     let mut connection =
         pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let stop = door.gateway.stop.clone();
@@ -120,7 +143,7 @@ async fn drive(
     let first_due = Instant::now() + HEAD_WAIT;
     loop {
         let is_late = || !asked.load(Ordering::Relaxed) && Instant::now() >= first_due;
-        let mut due = last_call.unwrap_or_else(|| look_at(&pulse, door.gateway.stall));
+        let mut due = last_call.unwrap_or_else(|| waits.look_at(&pulse));
         if !asked.load(Ordering::Relaxed) {
             due = due.min(first_due);
         }
@@ -146,7 +169,7 @@ async fn drive(
                 if last_call.is_some_and(|end| Instant::now() >= end) {
                     return;
                 }
-                let silent = Instant::now() >= silent_at(&pulse, door.gateway.stall);
+                let silent = Instant::now() >= waits.silent_at(&pulse);
                 if silent && pulse.exchanges() > 0 {
                     door.gateway.metrics.failed("stalled");
                     pulse.stalled();
@@ -165,22 +188,34 @@ fn is_unreadable(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
-/// When a connection on which nothing moves has been silent for too long.
-fn silent_at(pulse: &Pulse, stall: Duration) -> Instant {
-    pulse.last() + if pulse.exchanges() > 0 { stall } else { IDLE_WAIT }
+/// How long nothing may move on a connection.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    /// While it has an exchange.
+    stall: Duration,
+    /// While it has none.
+    idle: Duration,
 }
 
-/// When to look for silence next. Which of the two waits applies may change before it is over.
-fn look_at(pulse: &Pulse, stall: Duration) -> Instant {
-    silent_at(pulse, stall).min(Instant::now() + stall.min(IDLE_WAIT))
+impl Waits {
+    /// When a connection on which nothing moves has been silent for too long.
+    fn silent_at(self, pulse: &Pulse) -> Instant {
+        pulse.last() + if pulse.exchanges() > 0 { self.stall } else { self.idle }
+    }
+
+    /// When to look for silence next. Which of the two waits applies may change before it is over.
+    fn look_at(self, pulse: &Pulse) -> Instant {
+        self.silent_at(pulse).min(Instant::now() + self.stall.min(self.idle))
+    }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(idle: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_WAIT + LAST_CALL)
+        // It counts from the end of the exchange before, so it must not come before the idle wait.
+        .header_read_timeout(idle + LAST_CALL)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BUFFER_BYTES)
         .half_close(false)
@@ -190,7 +225,7 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(H2_STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_BUFFER_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(IDLE_WAIT);
+        .keep_alive_interval(idle);
     builder
 }
 

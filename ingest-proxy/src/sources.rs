@@ -1,8 +1,9 @@
 //! How many connections each source address has open at a listener. It is bounded, so that one
-//! caller can't take every place from the others.
+//! caller can't take every place from the others. Of IPv6 the first 64 bits are one source: whoever
+//! has one address there has them all.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The open connections by source address; as many entries as there are connections at most.
@@ -26,7 +27,7 @@ impl Sources {
 
     /// A place, if the source has one left.
     pub(crate) fn enter(&self, source: IpAddr) -> Option<SourcePlace> {
-        let source = source.to_canonical();
+        let source = network(source);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.get(&source).copied().unwrap_or(0);
         if count >= self.max {
@@ -34,6 +35,16 @@ impl Sources {
         }
         open.insert(source, count + 1);
         Some(SourcePlace { sources: self.clone(), source })
+    }
+}
+
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
     }
 }
 
@@ -65,5 +76,15 @@ mod tests {
         assert!(sources.enter(one).is_some());
         drop(place);
         assert_eq!(sources.open.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_source() {
+        let sources = Sources::of_each(1);
+        let [one, same, other] = ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"]
+            .map(|text| text.parse().unwrap());
+        let _place = sources.enter(one).unwrap();
+        assert!(sources.enter(same).is_none());
+        assert!(sources.enter(other).is_some());
     }
 }

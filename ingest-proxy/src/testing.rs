@@ -65,6 +65,7 @@ pub(crate) fn journal(tape: &Arc<Tape>) -> Arc<Journal> {
         recorder: Arc::new(Arc::clone(tape)),
         max_exchanges: 1,
         stall: Duration::from_secs(60),
+        idle: Duration::from_secs(60),
         stop: Stop::new(),
     });
     let facts = Facts {

@@ -318,6 +318,22 @@ async fn a_connection_on_which_nothing_moves_is_ended_and_told() {
 }
 
 #[tokio::test]
+async fn a_connection_without_an_exchange_is_closed_after_its_time() {
+    let upstream = trailgate_testkit::Upstream::start().await;
+    let text = connection("http", &upstream.url(), "");
+    let text = format!("[gateway]\nidle_timeout_s = 1\n{text}");
+    let (_tape, context, address, running) = gateway(&text).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let asked = format!("GET /status/204 HTTP/1.1\r\n{AS_ALICE}\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    context.stop.ask();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_websocket_is_recorded_message_by_message_and_echoes() {
     let rig = Rig::start().await;
     let mut request = format!("ws://{}/ws", rig.address).into_client_request().unwrap();
