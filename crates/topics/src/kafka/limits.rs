@@ -104,6 +104,10 @@ pub(super) const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// How long a name in a group may be held by a consumer of this process that is closing.
 pub(super) const NAME_WAIT: Duration = Duration::from_secs(30);
 
+/// A member that is fenced again within this has a living twin. Longer than two twins take to fence
+/// each other in turn.
+pub(super) const FENCED_AGAIN: Duration = Duration::from_secs(60);
+
 /// When the brokers abort a transaction that is not committed, and free the readers behind it.
 pub(super) const TRANSACTION_WAIT: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -42,7 +42,7 @@ pub(super) enum Event {
     OutOfRange,
     /// The brokers may be out of reach.
     Unreachable,
-    /// Another process has this name, or the like: this member is none any more.
+    /// Somebody else has joined by this name, or the like: this member is none any more.
     Fenced(String),
 }
 
@@ -52,6 +52,20 @@ pub(super) struct Member {
     topic: Topic,
     /// Let go after the consumer: the next of this name waits for it.
     _name: Name,
+}
+
+/// When a member of this name was fenced last. One that is fenced joins anew, once: the brokers may
+/// have taken a request of its own, late from an outage, for another's. A twin that lives fences it
+/// again, and then it gives way: of two, the one that came last stays.
+#[derive(Default)]
+pub(super) struct Fences(Option<Instant>);
+
+impl Fences {
+    /// Takes note of a fence, and says whether to join anew.
+    pub(super) fn may_rejoin(&mut self) -> bool {
+        let last = self.0.replace(Instant::now());
+        last.is_none_or(|last| last.elapsed() > limits::FENCED_AGAIN)
+    }
 }
 
 /// What the callbacks took note of.
@@ -187,6 +201,11 @@ impl Member {
             return Err(BackboneError::Unreachable { code: "NoCommittedOffsets".to_owned() });
         }
         Ok(offsets(&answer).into_iter().collect())
+    }
+
+    /// Whether it is a member no more, which also makes its calls fail.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.consumer.client().fatal_error().is_some()
     }
 
     /// The library's consumer, for what only a transaction needs.

@@ -46,7 +46,7 @@ use self::context::Quiet;
 use self::ensure::Wanted;
 use self::failure::{broken, failed, refused};
 use self::lookup::Lookup;
-use self::member::Member;
+use self::member::{Fences, Member};
 use self::names::Names;
 use self::processor::Steps;
 use self::registry::KafkaRegistry;
@@ -138,6 +138,7 @@ impl Backbone for KafkaBackbone {
         let runtime = runtime.map_err(|_| broken("runtime can't be made"))?;
         on_thread("kafka-consumer", move || {
             let named = (group.name.as_str(), group.instance.as_str());
+            let mut fences = Fences::default();
             loop {
                 let member = match Member::open(&settings, topic, named, &names) {
                     Ok(member) => member,
@@ -147,8 +148,12 @@ impl Backbone for KafkaBackbone {
                     }
                 };
                 let consumer = Consumer::new(member, topic, &lookup, &mut owner, &runtime);
-                if consumer.run() == Left::Ended {
-                    return;
+                match consumer.run() {
+                    Left::ToRejoin => {}
+                    Left::Fenced if fences.may_rejoin() => {
+                        tracing::warn!(topic = topic.name(), "kafka consumer joins again");
+                    }
+                    Left::Fenced | Left::Ended => return,
                 }
             }
         })?;

@@ -39,6 +39,8 @@ pub(super) enum Left {
     Ended,
     /// It must join anew: the library has stopped reading a partition.
     ToRejoin,
+    /// Its name was taken, maybe by a late request of its own.
+    Fenced,
 }
 
 /// The consumer, as its thread holds it.
@@ -94,8 +96,9 @@ impl<'a> Consumer<'a> {
     pub(super) fn run(mut self) -> Left {
         let left = self.member.join().and_then(|()| self.serve());
         let left = left.unwrap_or_else(|error| {
-            tracing::error!(topic = self.topic.name(), %error, "kafka consumer ended");
-            Left::Ended
+            tracing::error!(topic = self.topic.name(), %error, "kafka consumer failed");
+            // What a fence makes of its calls is no failure of its own.
+            if self.member.is_fenced() { Left::Fenced } else { Left::Ended }
         });
         let all: Vec<Partition> = self.held.keys().copied().collect();
         self.commit(&all);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use trailgate_schemas::Micros;
 use trailgate_testkit::{Child, Kafka, until_within};
 use trailgate_topics::{
@@ -311,7 +312,29 @@ async fn a_name_has_one_instance_and_goes_on_where_it_was_when_its_group_is_forg
     send(&appender, &mark, 80..120).await;
     read.upto(120).await;
     read.stays_at(120).await;
+
+    // Somebody who took the name and is gone, as a late request of its own would be.
+    take_name(&kafka, "copier", "copier-a").await;
+    send(&appender, &mark, 120..160).await;
+    read.upto(160).await;
+    read.stays_at(160).await;
     assert_eq!(within(again.stop()).await, Ended::Stopped);
+}
+
+/// Joins the group by that name, and is gone without leaving it.
+async fn take_name(kafka: &Kafka, group: &str, instance: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka.bootstrap());
+    config.set("partition.assignment.strategy", "cooperative-sticky");
+    config.set("group.id", group).set("group.instance.id", instance);
+    let twin: BaseConsumer = config.create().unwrap();
+    twin.subscribe(&[Topic::Raw.name()]).unwrap();
+    until_within(Duration::from_secs(60), "the name to be taken", async || {
+        drop(twin.poll(Duration::from_millis(100)));
+        twin.assignment().is_ok_and(|list| list.count() > 0).then_some(())
+    })
+    .await;
+    tokio::task::spawn_blocking(move || drop(twin)).await.unwrap();
 }
 
 async fn forget_group(kafka: &Kafka, group: &str) {

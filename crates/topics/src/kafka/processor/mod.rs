@@ -23,7 +23,7 @@ use self::restore::{Changelog, Place};
 use self::transaction::{Desk, Undone};
 use super::limits;
 use super::lookup::Lookup;
-use super::member::{Event, Member, fenced};
+use super::member::{Event, Fences, Member, fenced};
 use super::names::Names;
 use super::records::length;
 use super::settings::Settings;
@@ -51,6 +51,8 @@ enum Left {
     Stopped,
     /// The library has stopped reading a partition and only a new membership mends that.
     ToRejoin,
+    /// Its name was taken, maybe by a late request of its own.
+    Fenced(String),
     Failed(String),
 }
 
@@ -112,6 +114,7 @@ impl Steps {
             Ok(desk) => desk,
             Err(error) => return Ended::Failed(error.to_string()),
         };
+        let mut fences = Fences::default();
         loop {
             // Before anything is read: what an earlier life of this name left open ends here.
             while !desk.is_ready() {
@@ -131,7 +134,10 @@ impl Steps {
             match left {
                 Left::Stopped => return Ended::Stopped,
                 Left::ToRejoin => {}
-                Left::Failed(code) => return Ended::Failed(code),
+                Left::Fenced(code) if fences.may_rejoin() => {
+                    tracing::warn!(code, "kafka processor joins again");
+                }
+                Left::Fenced(code) | Left::Failed(code) => return Ended::Failed(code),
             }
         }
     }
@@ -207,16 +213,21 @@ impl<'a> Membership<'a> {
                         self.abort();
                         Left::Stopped
                     }
-                    Err(Broken::Processor(code)) => Left::Failed(code),
+                    Err(Broken::Processor(code)) => self.failed(code),
                 };
             }
             match self.round() {
                 Ok(None) => {}
                 Ok(Some(left)) => return left,
                 Err(Broken::Step) => self.abort(),
-                Err(Broken::Processor(code)) => return Left::Failed(code),
+                Err(Broken::Processor(code)) => return self.failed(code),
             }
         }
+    }
+
+    /// What can't go on. A member that is none any more makes its next call fail, too.
+    fn failed(&self, code: String) -> Left {
+        if self.member.is_fenced() { Left::Fenced(code) } else { Left::Failed(code) }
     }
 
     /// One round: an event, then what is due.
@@ -234,7 +245,7 @@ impl<'a> Membership<'a> {
             None | Some(Event::Unreachable) => Ok(None),
             Some(Event::Record(record)) => self.take(&record).map(|()| None),
             Some(Event::OutOfRange) => Ok((!self.find_missing()?).then_some(Left::ToRejoin)),
-            Some(Event::Fenced(code)) => Ok(Some(Left::Failed(fenced(&code).to_string()))),
+            Some(Event::Fenced(code)) => Ok(Some(Left::Fenced(fenced(&code).to_string()))),
             Some(Event::Assigned(came)) => {
                 self.member.take(&came)?;
                 self.held.extend(came.into_iter().map(|p| (p, Held::unrestored())));
