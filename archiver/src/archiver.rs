@@ -375,11 +375,8 @@ impl Archiver {
         }
         match timeout(TABLE_WAIT, self.flush.table.snapshot()).await {
             Ok(Ok(table)) => self.learn_table(table),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "table can't be read; partitions wait");
-                return self.flush.store.not_ready("store");
-            }
-            Err(_) => return self.flush.store.not_ready("store"),
+            Ok(Err(error)) => return self.flush.store.waits("store", &error),
+            Err(late) => return self.flush.store.waits("store", &late),
         }
         self.flush.store.ready();
         self.has_joined = true;

@@ -111,8 +111,7 @@ impl Flush {
                     return End::Dropped(table);
                 }
                 CommitOutcome::Pending(again, error) => {
-                    tracing::warn!(%error, rows = again.rows(), "commit is tried again");
-                    self.store.not_ready("store");
+                    self.store.waits("store", &error);
                     self.metrics.retried();
                     pending = again;
                 }
@@ -127,10 +126,7 @@ impl Flush {
         loop {
             match self.table.snapshot().await {
                 Ok(table) => return table,
-                Err(error) => {
-                    tracing::warn!(%error, "table can't be read; trying again");
-                    self.store.not_ready("store");
-                }
+                Err(error) => self.store.waits("store", &error),
             }
             retry.wait().await;
         }

@@ -1,9 +1,10 @@
 //! How the archiver starts and ends.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 
-use trailgate_service::{Context, Stop};
+use trailgate_service::{Context, Part, Stop};
 use trailgate_table::{Snapshot, Table, TableError, TableLocation};
 use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
 
@@ -38,14 +39,15 @@ pub async fn archive(
 ) -> anyhow::Result<()> {
     let (store, health) = (context.health.part("table"), context.health.part("archiver"));
     let opened = || opened(location);
-    let Some((table, newest)) = patiently(&context.stop, opened, TableError::is_transient).await?
-    else {
+    let waits = |error: &TableError| said(&store, "store", error.is_transient(), error);
+    let Some((table, newest)) = patiently(&context.stop, opened, waits).await? else {
         return Ok(());
     };
     store.ready();
-    let unreachable = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
+    let waits =
+        |error: &BackboneError| said(&health, "backbone_unreachable", error.is_transient(), error);
     let ensured = || backbone.ensure(&[Topic::Events]);
-    if patiently(&context.stop, ensured, unreachable).await?.is_none() {
+    if patiently(&context.stop, ensured, waits).await?.is_none() {
         return Ok(());
     }
     let group = Group { name: GROUP.to_owned(), instance: instance.to_owned() };
@@ -82,20 +84,26 @@ async fn opened(location: &TableLocation) -> Result<(Table, Snapshot), TableErro
     Ok((table, newest))
 }
 
-/// Tries until it works, until `stop`, or until it fails with what another try can't mend.
-async fn patiently<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
+/// Says what is waited for, if another try may mend it.
+fn said(part: &Part, reason: &'static str, is_transient: bool, why: &impl Display) -> bool {
+    if is_transient {
+        part.waits(reason, why);
+    }
+    is_transient
+}
+
+/// Tries until it works, until `stop`, or until it fails with what is not waited for.
+async fn patiently<T, E, F: Future<Output = Result<T, E>>>(
     stop: &Stop,
     attempt: impl Fn() -> F,
-    is_transient: impl Fn(&E) -> bool,
+    waits: impl Fn(&E) -> bool,
 ) -> Result<Option<T>, E> {
     let mut retry = Retry::default();
     loop {
         match until(stop, attempt()).await {
             None => return Ok(None),
             Some(Ok(done)) => return Ok(Some(done)),
-            Some(Err(error)) if is_transient(&error) => {
-                tracing::warn!(%error, "not yet; trying again");
-            }
+            Some(Err(error)) if waits(&error) => {}
             Some(Err(error)) => return Err(error),
         }
         if until(stop, retry.wait()).await.is_none() {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use trailgate_envelope::{KeysFolder, Sealer, Stage};
 use trailgate_identity::{Authenticator, IdentityConfig};
 use trailgate_schemas::SessionKey;
-use trailgate_service::{AdminConfig, Context, LogConfig, StageConfig};
-use trailgate_topics::{Backbone, BackboneConfig, RawWriter, Topic, open_backbone};
+use trailgate_service::{AdminConfig, Context, LogConfig, Part, StageConfig};
+use trailgate_topics::{Backbone, BackboneConfig, RawWriter, Topic, open_backbone, watch_backbone};
 
 use crate::config::{ConnectionConfig, ConnectionName, GatewayConfig, ProxyConfig};
 use crate::keys::ProxyKeys;
@@ -72,14 +72,13 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let proxy_keys = proxy_keys(&keys)?;
     let part = context.health.part("backbone");
     let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
-    let Some(writer) = writer(&backbone, &keys, &context).await? else { return Ok(()) };
-    part.ready();
-    let deps = Deps {
-        recorder: Arc::new(writer.clone()),
-        verifier: Arc::new(verifier),
-        keys: proxy_keys,
-        context,
-    };
+    let Some(writer) = writer(&backbone, &keys, &context, &part).await? else { return Ok(()) };
+    tokio::spawn(watch_backbone(backbone, part, context.stop.clone()));
+    let verifier = Arc::new(verifier);
+    let (looking, issuers) = (Arc::clone(&verifier), context.health.part("identity"));
+    let stop = context.stop.clone();
+    tokio::spawn(async move { looking.look_ahead(&issuers, &stop).await });
+    let deps = Deps { recorder: Arc::new(writer.clone()), verifier, keys: proxy_keys, context };
     Proxy::bind(proxy, deps).await?.run().await;
     writer.finish().await.context("last heartbeat")
 }
@@ -90,6 +89,7 @@ async fn writer(
     backbone: &Arc<dyn Backbone>,
     keys: &KeysFolder,
     context: &Context,
+    part: &Part,
 ) -> anyhow::Result<Option<RawWriter>> {
     let sealing = keys.load_sealing(Stage::IngestProxy)?;
     let (clock, ids) = (&context.clock, &context.ids);
@@ -98,18 +98,13 @@ async fn writer(
         let tried = async {
             backbone.ensure(&[Topic::Raw]).await?;
             let (backbone, sealer) = (Arc::clone(backbone), Arc::clone(&sealer));
-            let started = RawWriter::start(
-                backbone,
-                sealer,
-                "ingest-proxy",
-                Arc::clone(clock),
-                Arc::clone(ids),
-            );
-            anyhow::Ok(started.await?)
+            let (clock, ids) = (Arc::clone(clock), Arc::clone(ids));
+            RawWriter::start(backbone, sealer, Stage::IngestProxy.name(), clock, ids).await
         };
         match tried.await {
             Ok(writer) => return Ok(Some(writer)),
-            Err(error) => tracing::warn!(%error, "backbone is not ready; trying again"),
+            Err(error) if error.is_transient() => part.waits(error.awaited(), &error),
+            Err(error) => return Err(error.into()),
         }
         tokio::select! {
             () = tokio::time::sleep(BACKBONE_RETRY_WAIT) => {}

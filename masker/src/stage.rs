@@ -9,7 +9,8 @@ use trailgate_envelope::KeysFolder;
 use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros};
 use trailgate_service::{Context, Part};
 use trailgate_topics::{
-    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, Topic, open_backbone,
+    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawWriterError, Topic,
+    open_backbone, watch_backbone,
 };
 
 use crate::clean::Cleaner;
@@ -49,6 +50,8 @@ pub async fn run_on(
         outputs: vec![Topic::Events, Topic::Refused],
         commit_every: COMMIT_EVERY,
     };
+    let (watched, stop) = (context.health.part("backbone"), context.stop.clone());
+    tokio::spawn(watch_backbone(Arc::clone(&backbone), watched, stop));
     let handle = backbone.process(spec, Box::new(masker))?;
     let keep = Duration::from_secs(config.keep_raw_s);
     tokio::select! {
@@ -79,15 +82,12 @@ async fn start(
         let registered = async {
             backbone.ensure(&topics).await?;
             let registry = backbone.registry();
-            anyhow::Ok(registry.register(EVENTS_SUBJECT, AUDIT_EVENT_SCHEMA).await?)
+            Ok::<_, RawWriterError>(registry.register(EVENTS_SUBJECT, AUDIT_EVENT_SCHEMA).await?)
         };
         match registered.await {
             Ok(id) => break id,
-            Err(error) if is_passing(&error) => {
-                part.not_ready("backbone_unreachable");
-                tracing::warn!(%error, "backbone or registry is away; trying again");
-            }
-            Err(error) => return Err(error),
+            Err(error) if error.is_transient() => part.waits(error.awaited(), &error),
+            Err(error) => return Err(error.into()),
         }
         tokio::select! {
             () = tokio::time::sleep(RETRY_AFTER) => {}
@@ -100,12 +100,6 @@ async fn start(
     let counts = Counts::new(&context.metrics);
     let clock = Arc::clone(&context.clock);
     Ok(Some(Masker::new(reading, cleaner, EventWriter::new(id), seal, clock, counts)))
-}
-
-fn is_passing(error: &anyhow::Error) -> bool {
-    use trailgate_topics::{BackboneError, RegistryError};
-    matches!(error.downcast_ref(), Some(BackboneError::Unreachable { .. }))
-        || matches!(error.downcast_ref(), Some(RegistryError::Unreachable))
 }
 
 /// Says how the processor is, until it ends.

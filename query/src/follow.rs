@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use trailgate_schemas::{Micros, SchemaId};
 use trailgate_service::{Part, Stop};
-use trailgate_table::{DecodeError, Decoder, KnowError, LogPartition, LogRecord, Snapshot, Table};
+use trailgate_table::{
+    DecodeError, Decoder, KnowError, LogPartition, LogRecord, Snapshot, Table, TableError,
+};
 use trailgate_topics::{
     Backbone, BackboneError, Offset, Partition, Record, RegistryError, Tail, TailBatch, Topic,
 };
@@ -21,7 +23,7 @@ pub enum FollowError {
     Backbone(#[from] BackboneError),
     /// The table.
     #[error(transparent)]
-    Table(#[from] trailgate_table::TableError),
+    Table(#[from] TableError),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -39,12 +41,38 @@ pub enum FollowError {
     Ended,
 }
 
-/// Follows until `stop`; `part` says whether it can.
+impl FollowError {
+    /// Whether to try again after a while; else a person must act.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Backbone(error) => error.is_transient(),
+            Self::Table(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
+            Self::Schema(_) | Self::Decode(_) | Self::Spill(_) | Self::Ended => false,
+        }
+    }
+
+    /// What is waited for, in one word.
+    #[must_use]
+    pub const fn awaited(&self) -> &'static str {
+        match self {
+            Self::Backbone(_) => "backbone_unreachable",
+            Self::Table(TableError::Absent) => "table_absent",
+            Self::Table(_) => "store",
+            Self::Registry(_) => "registry_unreachable",
+            Self::Schema(_) | Self::Decode(_) | Self::Spill(_) | Self::Ended => "tail",
+        }
+    }
+}
+
+/// Follows until `stop`; its parts say whether it can, and whether the table is there.
 pub struct Follower {
     backbone: Arc<dyn Backbone>,
     table: Table,
     tail: HotTail,
     part: Part,
+    store: Part,
 }
 
 impl Follower {
@@ -56,7 +84,7 @@ impl Follower {
         backbone: Arc<dyn Backbone>,
         table: Table,
         limits: TailLimits,
-        part: Part,
+        (part, store): (Part, Part),
     ) -> Result<(Self, HotTail), FollowError> {
         let disk = |e: std::io::Error| crate::spill::SpillError::Disk(e.kind());
         if limits.scratch.exists() {
@@ -66,7 +94,8 @@ impl Follower {
         let snapshot = table.snapshot().await?;
         let schema = snapshot.schema()?;
         let tail = HotTail::behind(snapshot, schema, backbone.partitions(), limits);
-        Ok((Self { backbone, table, tail: tail.clone(), part }, tail))
+        store.ready();
+        Ok((Self { backbone, table, tail: tail.clone(), part, store }, tail))
     }
 
     /// Follows until `stop`. What fails is tried again; the tail's state says how it stands.
@@ -84,8 +113,11 @@ impl Follower {
             let newest = self.table.snapshot().await;
             let newest = newest.and_then(|snapshot| Ok((snapshot.schema()?, snapshot)));
             match newest {
-                Ok((schema, snapshot)) => self.tail.archived(snapshot, &schema),
-                Err(error) => tracing::warn!(%error, "table can't be read; answers use the tail"),
+                Ok((schema, snapshot)) => {
+                    self.tail.archived(snapshot, &schema);
+                    self.store.ready();
+                }
+                Err(error) => self.store.waits("store", &error),
             }
         }
     }
@@ -93,9 +125,8 @@ impl Follower {
     async fn follow_topic(&self) {
         loop {
             if let Err(error) = self.follow_once().await {
-                tracing::warn!(%error, "hot tail begins again");
                 self.tail.unreachable();
-                self.part.not_ready("tail");
+                self.part.waits(error.awaited(), &error);
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }
@@ -115,8 +146,9 @@ impl Follower {
                 continue;
             }
             let batch = match reader.next(TAIL_WAIT).await {
-                Err(BackboneError::Unreachable { .. }) => {
+                Err(error) if error.is_transient() => {
                     self.tail.unreachable();
+                    self.part.waits("backbone_unreachable", &error);
                     tokio::time::sleep(RETRY_AFTER).await;
                     continue;
                 }

@@ -8,15 +8,14 @@ use trailgate_envelope::{KeysFolder, Sealer, Stage};
 use trailgate_identity::Authenticator;
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop};
-use trailgate_table::{Table, TableLocation};
-use trailgate_topics::{
-    Backbone, BackboneError, RawWriter, RawWriterError, RegistryError, Topic, open_backbone,
-};
+use trailgate_table::{Table, TableError, TableLocation};
+use trailgate_topics::{Backbone, RawWriter, RawWriterError, Topic, open_backbone};
 
 use crate::config::{Config, QueryConfig};
 use crate::desk::{Desk, Ready, routes};
 use crate::engine::Engine;
 use crate::follow::{FollowError, Follower};
+use crate::hot_tail::HotTail;
 use crate::limits::RETRY_AFTER;
 use crate::listener::Listener;
 use crate::metrics::Counts;
@@ -97,6 +96,10 @@ impl Bound {
             refusals: Refusals::default(),
             ready: OnceLock::new(),
         });
+        let (looking, issuers) =
+            (Arc::clone(&ground.authenticator), context.health.part("identity"));
+        let stop = context.stop.clone();
+        tokio::spawn(async move { looking.look_ahead(&issuers, &stop).await });
         // The tail is followed until the last answer is out.
         let follow = Stop::new();
         let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
@@ -122,22 +125,29 @@ async fn start(
     desk: &Desk,
     follow: &Stop,
 ) -> anyhow::Result<RawWriter> {
+    let keys = ground.keys.load_sealing(Stage::Query).context("query's keys")?;
+    let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock));
+    let sealer = Arc::new(sealer);
     let writer = loop {
-        match open_writer(ground, context).await {
+        match open_writer(ground, context, Arc::clone(&sealer)).await {
             Ok(writer) => break writer,
-            Err(error) if is_passing(&error) => {
-                part.not_ready("backbone_unreachable");
-                tracing::warn!(%error, "backbone or registry is away; trying again");
-            }
-            Err(error) => return Err(error),
+            Err(error) if error.is_transient() => part.waits(error.awaited(), &error),
+            Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
+    let store = context.health.part("query-table");
     let (follower, tail) = loop {
-        match open_tail(config, ground, part.clone()).await {
+        match open_tail(config, ground, (part.clone(), store.clone())).await {
             Ok(opened) => break opened,
-            Err(error) if is_passing(&error) => part.not_ready("table_absent"),
-            Err(error) => return Err(error),
+            // The archiver makes the table.
+            Err(error)
+                if error.is_transient()
+                    || matches!(error, FollowError::Table(TableError::Absent)) =>
+            {
+                part.waits(error.awaited(), &error);
+            }
+            Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
@@ -150,43 +160,23 @@ async fn start(
     Ok(writer)
 }
 
-async fn open_writer(ground: &Ground, context: &Context) -> anyhow::Result<RawWriter> {
-    let keys = ground.keys.load_sealing(Stage::Query).context("query's keys")?;
+async fn open_writer(
+    ground: &Ground,
+    context: &Context,
+    sealer: Arc<Sealer>,
+) -> Result<RawWriter, RawWriterError> {
     ground.backbone.ensure(&[Topic::Raw, Topic::Events]).await?;
-    let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock));
     let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
     let backbone = Arc::clone(&ground.backbone);
-    Ok(RawWriter::start(backbone, sealer, Stage::Query.name(), clock, ids).await?)
+    RawWriter::start(backbone, sealer, Stage::Query.name(), clock, ids).await
 }
 
 async fn open_tail(
     config: &QueryConfig,
     ground: &Ground,
-    part: Part,
-) -> anyhow::Result<(Follower, crate::hot_tail::HotTail)> {
+    parts: (Part, Part),
+) -> Result<(Follower, HotTail), FollowError> {
     let table = Table::open(&ground.table).await?;
     let backbone = Arc::clone(&ground.backbone);
-    Ok(Follower::open(backbone, table, config.tail_limits(), part).await?)
-}
-
-fn is_passing(error: &anyhow::Error) -> bool {
-    use trailgate_table::TableError;
-    let table = |error: &TableError| matches!(error, TableError::Absent) || error.is_transient();
-    let backbone = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
-    let registry = |error: &RegistryError| matches!(error, RegistryError::Unreachable);
-    error.chain().any(|cause| {
-        cause.downcast_ref().is_some_and(table)
-            || cause.downcast_ref().is_some_and(backbone)
-            || cause.downcast_ref().is_some_and(registry)
-            || match cause.downcast_ref() {
-                Some(RawWriterError::Registry(error)) => registry(error),
-                Some(RawWriterError::Backbone(error)) => backbone(error),
-                None => false,
-            }
-            || match cause.downcast_ref() {
-                Some(FollowError::Table(error)) => table(error),
-                Some(FollowError::Backbone(error)) => backbone(error),
-                _ => false,
-            }
-    })
+    Follower::open(backbone, table, config.tail_limits(), parts).await
 }

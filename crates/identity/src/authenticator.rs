@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::Semaphore;
-use trailgate_service::Clock;
+use trailgate_service::{Clock, Part, Stop};
 
 use crate::claims::Claims;
 use crate::config::{IdentityConfig, IdentityConfigError};
 use crate::credential::bearer;
 use crate::fetch::Fetcher;
 use crate::identity::Identity;
-use crate::limits::VERIFICATIONS_MAX;
+use crate::limits::{LOOK_AGAIN, LOOK_EVERY, VERIFICATIONS_MAX};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::token::Unverified;
@@ -70,6 +70,28 @@ impl Authenticator {
         let identity = claims.identity(provider.config(), now, self.leeway)?;
         self.verified.remember(tag, &identity, now);
         Ok(identity)
+    }
+
+    /// Fetches each provider's keys ahead of the first caller, and says in `part` whether there are
+    /// any; until `stop`.
+    pub async fn look_ahead(&self, part: &Part, stop: &Stop) {
+        loop {
+            let mut missing = None;
+            for provider in self.providers.values() {
+                if let Err(error) = provider.look_ahead().await {
+                    missing = Some(format!("{}: {error}", provider.config().issuer));
+                }
+            }
+            match &missing {
+                None => part.ready(),
+                Some(why) => part.waits("identity_provider", why),
+            }
+            let pause = if missing.is_none() { LOOK_EVERY } else { LOOK_AGAIN };
+            tokio::select! {
+                () = stop.asked() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
     }
 
     async fn verify(&self, token: Unverified, provider: &Arc<Provider>) -> Result<Claims, Refusal> {

@@ -60,3 +60,9 @@ pub const LEEWAY_MAX_S: u64 = 300;
 
 /// The difference between clocks that is allowed for, if nothing else is configured.
 pub const LEEWAY_DEFAULT_S: u64 = 30;
+
+/// How often it is looked whether keys want fetching. Often enough that no caller waits for it.
+pub const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// The same while a provider gives none: how late its return is noticed, beside the pace of fetches.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! One provider and what is known of its keys.
 //!
-//! There is no loop in the background: who needs keys that are missing waits for a fetch, all of
-//! them for the same one, and the fetch outlives whoever began it. However many unknown key ids
+//! Who needs keys that are missing waits for a fetch, all of them for the same one, and the fetch
+//! outlives whoever began it. What looks ahead ([`Provider::look_ahead`]) is one more of them. However many unknown key ids
 //! callers send, the provider is asked at the pace of a token bucket.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use trailgate_schemas::Micros;
 use trailgate_service::Clock;
 
 use crate::config::IssuerConfig;
-use crate::fetch::Fetcher;
+use crate::fetch::{FetchError, Fetcher};
 use crate::keys::Keys;
 use crate::limits::{
     FETCH_EVERY, FETCHES_BURST, KEYS_FRESH, KEYS_STALE_MAX, UNKNOWN_KEY_FOR, UNKNOWN_KEYS_MAX,
@@ -31,7 +31,7 @@ pub(crate) struct Provider {
 
 struct State {
     keys: Option<Fetched>,
-    last_failed: bool,
+    last_error: Option<FetchError>,
     running: Option<Fetching>,
     bucket: Bucket,
     unknown: UnknownKeys,
@@ -54,7 +54,7 @@ impl Provider {
     pub(crate) fn new(config: IssuerConfig, fetcher: Fetcher, clock: Arc<dyn Clock>) -> Self {
         let state = State {
             keys: None,
-            last_failed: false,
+            last_error: None,
             running: None,
             bucket: Bucket { left: FETCHES_BURST, since: clock.now() },
             unknown: UnknownKeys::default(),
@@ -81,6 +81,25 @@ impl Provider {
                 }
                 Refresh::Limited => return self.settle(kid, false),
             }
+        }
+    }
+
+    /// Fetches keys if there are none that may be used, or none that are fresh.
+    ///
+    /// # Errors
+    /// Why there are none that may be used.
+    pub(crate) async fn look_ahead(self: &Arc<Self>) -> Result<(), FetchError> {
+        let at = self.state().usable(self.clock.now()).map(|fetched| fetched.at);
+        if at.is_none_or(|at| self.clock.now().since(at) >= KEYS_FRESH) {
+            match self.refresh() {
+                Refresh::Started(fetching) | Refresh::Joined(fetching) => fetching.await,
+                Refresh::Limited => {}
+            }
+        }
+        let state = self.state();
+        match state.usable(self.clock.now()) {
+            Some(_) => Ok(()),
+            None => Err(state.last_error.unwrap_or(FetchError::Unreachable)),
         }
     }
 
@@ -111,7 +130,7 @@ impl Provider {
         if fetched.keys.knows(kid) {
             return Ok(Arc::clone(&fetched.keys));
         }
-        if state.last_failed {
+        if state.last_error.is_some() {
             return Err(Refusal::ProviderUnavailable);
         }
         if let (true, Some(kid)) = (asked, kid) {
@@ -143,11 +162,11 @@ impl Provider {
         let now = self.clock.now();
         let mut state = self.state();
         state.running = None;
-        state.last_failed = fetched.is_err();
+        state.last_error = fetched.as_ref().err().copied();
         match fetched {
             Ok(keys) => state.keys = Some(Fetched { keys: Arc::new(keys), at: now }),
             Err(error) => {
-                tracing::warn!(issuer = %self.config.issuer, code = %error, "keys were not fetched");
+                tracing::debug!(issuer = %self.config.issuer, code = %error, "keys were not fetched");
             }
         }
     }

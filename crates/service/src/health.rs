@@ -1,7 +1,12 @@
-//! Whether a process is ready, part by part.
+//! Whether a process is ready, part by part. A part that waits says so in the log, too: once, not on
+//! each try.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::limits::WAIT_TOLD_AGAIN;
 
 /// How a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +19,22 @@ pub enum PartState {
 
 /// The parts of a process and how each is.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, PartState>>>);
+pub struct Health(Arc<Mutex<BTreeMap<String, Stand>>>);
+
+/// How a part is, and what the log was told of it.
+#[derive(Clone, Debug)]
+struct Stand {
+    state: PartState,
+    told: Option<Told>,
+}
+
+/// A wait that the log was told of.
+#[derive(Clone, Debug)]
+struct Told {
+    reason: &'static str,
+    why: String,
+    at: Instant,
+}
 
 /// One part, to be told how it is.
 #[derive(Clone, Debug)]
@@ -35,7 +55,7 @@ impl Health {
     /// Each part and how it is.
     #[must_use]
     pub fn parts(&self) -> BTreeMap<String, PartState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stands().iter().map(|(name, stand)| (name.clone(), stand.state)).collect()
     }
 
     /// Whether every part is ready, and there is one.
@@ -44,18 +64,48 @@ impl Health {
         let parts = self.parts();
         !parts.is_empty() && parts.values().all(|state| *state == PartState::Ready)
     }
+
+    fn stands(&self) -> MutexGuard<'_, BTreeMap<String, Stand>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Part {
     /// Says how the part is.
     pub fn set(&self, state: PartState) {
-        let mut parts = self.health.0.lock().unwrap_or_else(PoisonError::into_inner);
-        parts.insert(self.name.clone(), state);
+        let mut stands = self.health.stands();
+        let told = stands.get_mut(&self.name).and_then(|stand| stand.told.take());
+        let told = match state {
+            PartState::Ready => {
+                if told.is_some() {
+                    tracing::info!(part = self.name, "goes on");
+                }
+                None
+            }
+            PartState::NotReady(_) => told,
+        };
+        stands.insert(self.name.clone(), Stand { state, told });
     }
 
     /// Says that it does its work.
     pub fn ready(&self) {
         self.set(PartState::Ready);
+    }
+
+    /// Says that it waits for something that fails for now, and what that said. The log has it once
+    /// for as long as it waits for the same.
+    pub fn waits(&self, reason: &'static str, why: &impl Display) {
+        self.set(PartState::NotReady(reason));
+        let why = why.to_string();
+        let mut stands = self.health.stands();
+        let Some(stand) = stands.get_mut(&self.name) else { return };
+        let is_known = |told: &Told| {
+            told.reason == reason && (told.why == why || told.at.elapsed() < WAIT_TOLD_AGAIN)
+        };
+        if !stand.told.as_ref().is_some_and(is_known) {
+            tracing::warn!(part = self.name, reason, why, "waits, and tries again");
+            stand.told = Some(Told { reason, why, at: Instant::now() });
+        }
     }
 
     /// Says that it does not.
@@ -79,5 +129,23 @@ mod tests {
         assert!(health.is_ready());
         one.not_ready("unreachable");
         assert_eq!(health.parts().get("backbone"), Some(&PartState::NotReady("unreachable")));
+    }
+
+    #[test]
+    fn a_wait_is_told_once_and_again_when_it_is_another() {
+        let health = Health::default();
+        let part = health.part("table");
+        let told_at = || health.stands()["table"].told.as_ref().map(|told| told.at);
+        part.waits("store", &"can't connect");
+        let first = told_at();
+        part.waits("store", &"can't connect");
+        part.waits("store", &"timed out");
+        assert!(first.is_some());
+        assert_eq!(told_at(), first);
+        part.waits("registry", &"can't connect");
+        assert_ne!(told_at(), first);
+        assert_eq!(health.parts().get("table"), Some(&PartState::NotReady("registry")));
+        part.ready();
+        assert_eq!(told_at(), None);
     }
 }

@@ -8,3 +8,7 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(25);
 
 /// The longest configuration file: a hundred times a large one.
 pub const CONFIG_MAX_BYTES: u64 = 1024 * 1024;
+
+/// How long the log is spared another word of the same wait, also when what fails says something
+/// else: a cluster that is going down has many ways to say so.
+pub const WAIT_TOLD_AGAIN: Duration = Duration::from_secs(30);

@@ -70,6 +70,21 @@ pub enum BackboneError {
     },
 }
 
+impl BackboneError {
+    /// Whether to try again after a while; else a person must act.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Misconfigured { .. }
+            | Self::Held { .. }
+            | Self::Missing { .. }
+            | Self::Refused { .. }
+            | Self::Storage { .. } => false,
+        }
+    }
+}
+
 /// A group of consumers that share a topic's partitions, and this process's stable name in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {

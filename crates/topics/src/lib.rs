@@ -14,6 +14,7 @@ mod registry;
 mod subscription;
 mod tail;
 mod topic;
+mod watch;
 
 pub use append::{Ack, AckSender, AppendError, Appender};
 pub use backbone::{Backbone, BackboneError, Group};
@@ -30,3 +31,4 @@ pub use registry::{RegistryError, SchemaRegistry};
 pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};
 pub use tail::{Tail, TailBatch, TailEnd};
 pub use topic::{Kept, Topic};
+pub use watch::watch_backbone;

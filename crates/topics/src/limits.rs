@@ -27,3 +27,9 @@ pub(crate) const UNAWAITED: usize = 1_024;
 
 /// How long an ending writer waits for what is under way.
 pub(crate) const FINISH_WAIT: Duration = Duration::from_secs(10);
+
+/// Between two looks at whether the backbone answers, for `/readyz`.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// How long one such answer may take.
+pub(crate) const WATCH_WAIT: Duration = Duration::from_secs(3);

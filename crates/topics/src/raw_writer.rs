@@ -42,6 +42,26 @@ pub enum RawWriterError {
     Backbone(#[from] BackboneError),
 }
 
+impl RawWriterError {
+    /// Whether to try again after a while; else a person must act.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient(),
+            Self::Backbone(error) => error.is_transient(),
+        }
+    }
+
+    /// What is waited for, in one word, while it is transient.
+    #[must_use]
+    pub const fn awaited(&self) -> &'static str {
+        match self {
+            Self::Registry(_) => "registry_unreachable",
+            Self::Backbone(_) => "backbone_unreachable",
+        }
+    }
+}
+
 /// Why an event is not recorded. What it tells of must not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {

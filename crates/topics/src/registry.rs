@@ -23,6 +23,19 @@ pub enum RegistryError {
     },
 }
 
+impl RegistryError {
+    /// Whether to try again after a while; else a person must act. A registry that is starting, or
+    /// in trouble, answers with a status of 500 and above.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Incompatible | Self::Unknown(_) => false,
+            Self::Broken { status } => *status >= 500,
+        }
+    }
+}
+
 /// A schema registry.
 #[async_trait]
 pub trait SchemaRegistry: Send + Sync + 'static {
