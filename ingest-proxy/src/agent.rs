@@ -82,20 +82,24 @@ fn creator(journal: &Arc<Journal>, created: &Created<'_>) -> Option<Filtering> {
     Some(Filtering { filter, outlives })
 }
 
+/// What was added to the run that a join is about: known here, or asked of the server.
+pub(crate) async fn plan_of_join(
+    door: &Arc<Door>,
+    journal: &Journal,
+    (operation, own_head): (Operation, HeaderMap),
+) -> Option<Arc<StripPlan>> {
+    let (thread, run) = (operation.thread_id(), operation.run_id()?);
+    if let Some(known) = plan_of(journal, run) {
+        return Some(known);
+    }
+    let plan = Arc::new(look_up(door, (thread?, run), own_head).await?);
+    // Not as under way on its thread: it may have ended long ago.
+    remember(journal, RunPlace { thread: None, run }, &plan);
+    Some(plan)
+}
+
 async fn joined(door: &Arc<Door>, journal: &Arc<Journal>, created: Created<'_>) -> Filtering {
-    let (thread, run) = (created.operation.thread_id(), created.operation.run_id());
-    let known = run.and_then(|run| plan_of(journal, run));
-    let plan = match (known, thread, run) {
-        (None, Some(thread), Some(run)) => {
-            let plan = look_up(door, (thread, run), created.own_head).await.map(Arc::new);
-            if let Some(plan) = &plan {
-                // Not as under way on its thread: it may have ended long ago.
-                remember(journal, RunPlace { thread: None, run }, plan);
-            }
-            plan
-        }
-        (known, _, _) => known,
-    };
+    let plan = plan_of_join(door, journal, (created.operation, created.own_head)).await;
     let stream = RunStream::of_join(plan);
     Filtering::only(RunFilter { journal: Arc::clone(journal), stream, steps: Vec::new() })
 }

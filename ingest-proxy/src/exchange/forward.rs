@@ -1,5 +1,7 @@
 //! Forwarding: the upstream gets the request, without what was the caller's to prove who it is.
 
+use std::sync::Arc;
+
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE,
 };
@@ -8,12 +10,16 @@ use hyper::body::Incoming;
 use trailgate_identity::Problem;
 use trailgate_schemas::{Kind, Outcome};
 
+use crate::agent::plan_of_join;
+use crate::door::Door;
 use crate::exchange::Exchange;
 use crate::exchange::accept::{CallerAt, Upgrade};
 use crate::exchange::authorise::Asked;
 use crate::exchange::record::{Admitted, Recorded};
 use crate::exchange::refuse::{Failed, Stopped, request_id};
 use crate::head::{Told, to_upstream};
+use crate::journal::Journal;
+use crate::langgraph::{AnswerDuty, Operation};
 use crate::relay::Cut;
 use crate::upstream::Failed as UpstreamFailed;
 
@@ -46,11 +52,17 @@ impl Recorded {
             passed_credentials: &caller.door.passed_credentials,
             upgrade: upgrade.as_ref().map(|upgrade| upgrade.protocol.clone()),
         };
-        let headers = to_upstream(head.headers, told);
+        let mut headers = to_upstream(head.headers, told);
         let own_head = match asked {
             Asked::Langgraph(_) => own_head(&headers),
             Asked::Http | Asked::Upgrade => HeaderMap::new(),
         };
+        if let Asked::Langgraph(operation) = asked
+            && headers.contains_key(LAST_EVENT_ID)
+            && replays_for_us(&caller.door, &exchange.journal, (operation, &own_head)).await
+        {
+            headers.remove(LAST_EVENT_ID);
+        }
         let Ok(uri) = upstream.uri(head.uri.path_and_query()) else {
             let status = StatusCode::BAD_REQUEST;
             let problem = Problem::new("target_unfit", status, "The path can't be passed on");
@@ -76,8 +88,22 @@ fn own_head(headers: &HeaderMap) -> HeaderMap {
     for name in [CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE] {
         own.remove(name);
     }
-    own.remove("last-event-id");
+    own.remove(LAST_EVENT_ID);
     own
+}
+
+/// Whether a join goes on from an id that its run has for the gateway's sake alone. Without the
+/// gateway there would be nothing to replay.
+async fn replays_for_us(
+    door: &Arc<Door>,
+    journal: &Journal,
+    (operation, own_head): (Operation, &HeaderMap),
+) -> bool {
+    if operation.answer_duty() != AnswerDuty::JoinedStream {
+        return false;
+    }
+    let plan = plan_of_join(door, journal, (operation, own_head.clone())).await;
+    plan.is_some_and(|plan| plan.drops_ids())
 }
 
 fn unanswered(exchange: Exchange, error: UpstreamFailed, caller: &CallerAt) -> Stopped {
@@ -128,3 +154,6 @@ fn unanswered(exchange: Exchange, error: UpstreamFailed, caller: &CallerAt) -> S
 fn failed(exchange: Exchange, problem: Problem, outcome: Outcome) -> Stopped {
     Stopped::Failed(Box::new(Failed { exchange, problem, outcome }))
 }
+
+/// Where an event stream goes on; not among the library's names.
+const LAST_EVENT_ID: &str = "last-event-id";

@@ -199,6 +199,24 @@ async fn a_run_whose_creator_waits_is_followed_beside_it() {
 }
 
 #[tokio::test]
+async fn who_joins_a_run_that_can_replay_for_the_gateway_alone_gets_no_replay() {
+    let agents = Agents::start().await;
+    agents.ask("POST", &format!("/threads/{THREAD}/runs/wait"), "{}").await;
+    agents.nodes(4).await;
+    let path = format!("/threads/{THREAD}/runs/{RUN}/stream");
+    let before = agents.server.got_of("GET", &path).len();
+    let mut join = agents.request("GET", &path, "");
+    join.headers_mut().insert("last-event-id", "-1".parse().unwrap());
+    let answer = client().request(join).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    answer.into_body().collect().await.unwrap();
+    let joins = agents.server.got_of("GET", &path);
+    assert_eq!(joins.len(), before + 1);
+    assert!(!joins[before].headers.contains_key("last-event-id"));
+    agents.end().await;
+}
+
+#[tokio::test]
 async fn a_side_join_that_breaks_is_made_again_and_tells_nothing_twice() {
     let agents = Agents::start().await;
     agents.server.break_once();
