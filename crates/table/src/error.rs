@@ -1,8 +1,11 @@
 //! Why the table can't be used: words and names of columns, never a library's text.
 
+use std::error::Error;
+
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use object_store::Error as StoreError;
+use object_store::client::{HttpError, HttpErrorKind};
 
 /// Why a table could not be opened, read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +81,9 @@ impl From<DeltaTableError> for TableError {
 /// A word for a failure; the library's text may hold values of rows, from statistics.
 fn delta_code(error: &DeltaTableError) -> &'static str {
     match error {
-        DeltaTableError::KernelError(_) | DeltaTableError::Kernel { .. } => "kernel",
+        DeltaTableError::KernelError(_) | DeltaTableError::Kernel { .. } => {
+            cause_code(error).unwrap_or("kernel")
+        }
         DeltaTableError::Parquet { .. } => "parquet",
         DeltaTableError::Arrow { .. } => "arrow",
         DeltaTableError::Io { .. } => "io",
@@ -87,7 +92,7 @@ fn delta_code(error: &DeltaTableError) -> &'static str {
         DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) } => "conflict",
         DeltaTableError::Transaction { .. } => "transaction",
         DeltaTableError::MetadataError(_) => "metadata",
-        _ => "delta",
+        _ => cause_code(error).unwrap_or("delta"),
     }
 }
 
@@ -100,6 +105,28 @@ pub(crate) fn store_code(error: &StoreError) -> &'static str {
         StoreError::PermissionDenied { .. } => "permission_denied",
         StoreError::Unauthenticated { .. } => "unauthenticated",
         StoreError::UnknownConfigurationKey { .. } => "configuration",
-        _ => "failed",
+        _ => cause_code(error).unwrap_or("failed"),
+    }
+}
+
+/// A word for what lies below a failure: how far a request came.
+fn cause_code(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        if let Some(request) = below.downcast_ref::<HttpError>() {
+            return Some(request_code(request.kind()));
+        }
+        cause = below.source();
+    }
+    None
+}
+
+const fn request_code(kind: HttpErrorKind) -> &'static str {
+    match kind {
+        HttpErrorKind::Connect => "can't connect",
+        HttpErrorKind::Timeout => "timed out",
+        HttpErrorKind::Interrupted => "broke off",
+        HttpErrorKind::Decode => "answer not understood",
+        _ => "no answer",
     }
 }

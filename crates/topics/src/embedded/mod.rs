@@ -35,6 +35,7 @@ mod write;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +81,18 @@ impl EmbeddedLog {
             return Err(broken("backbone.partitions must be 1 to 64"));
         }
         let folder = Folder::hold(&config.folder, clock.now())?;
-        Ok(Self { core: Arc::new(Core::open(folder, clock)?), partitions })
+        let core = Core::open(folder, clock).map_err(|error| in_folder(&config.folder, error))?;
+        Ok(Self { core: Arc::new(core), partitions })
+    }
+}
+
+/// A person who starts it must know which file is meant.
+fn in_folder(folder: &Path, error: BackboneError) -> BackboneError {
+    match error {
+        BackboneError::Storage { code } => {
+            BackboneError::Storage { code: format!("{}: {code}", folder.display()) }
+        }
+        other => other,
     }
 }
 

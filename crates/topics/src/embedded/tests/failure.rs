@@ -56,7 +56,8 @@ async fn a_damaged_file_is_an_error_and_no_panic() {
     drop(file);
     let config = EmbeddedConfig { folder: folder.path().to_owned(), partitions: 2 };
     let said = EmbeddedLog::open(&config, Arc::new(SystemClock)).err();
-    assert!(matches!(said, Some(BackboneError::Storage { code }) if code.starts_with("corrupt")));
+    let Some(BackboneError::Storage { code }) = said else { panic!("unexpected {said:?}") };
+    assert!(code.starts_with(&format!("{}: corrupt", folder.path().display())), "{code}");
 }
 
 /// Puts every record out, and remembers how many.
