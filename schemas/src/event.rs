@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AssistantId, EventId, ProducerId, RunId, SessionId, StreamId, TaskId, ThreadId};
+use crate::ids::{
+    AssistantId, ClaimId, EventId, HoldId, ProducerId, RunId, SessionId, StreamId, TaskId, ThreadId,
+};
 use crate::kind::Kind;
 use crate::outcome::{Outcome, words};
 use crate::payload::{Frame, PayloadState, Redaction};
@@ -199,6 +201,12 @@ pub struct AuditEvent {
     pub redactions: Vec<Redaction>,
     pub redaction_rules: Option<String>,
     pub truncated: bool,
+
+    pub hold_id: Option<HoldId>,
+    pub hold_claim: Option<ClaimId>,
+    pub hold_digest: Option<String>,
+    pub hold_reviewers: Vec<String>,
+    pub hold_expires_at: Option<Micros>,
 }
 
 impl AuditEvent {
@@ -274,6 +282,11 @@ impl AuditEvent {
             redactions: Vec::new(),
             redaction_rules: None,
             truncated: false,
+            hold_id: None,
+            hold_claim: None,
+            hold_digest: None,
+            hold_reviewers: Vec::new(),
+            hold_expires_at: None,
         }
     }
 }

@@ -72,6 +72,16 @@ uuid_id!(
     "producer"
 );
 uuid_id!(
+    /// A held operation.
+    HoldId,
+    "hold"
+);
+uuid_id!(
+    /// A request that waits for the decision about a hold, and may use it once.
+    ClaimId,
+    "claim"
+);
+uuid_id!(
     /// A LangGraph run.
     RunId,
     "run"

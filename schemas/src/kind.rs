@@ -19,6 +19,18 @@ words! {
         FrameOut = "frame_out",
         /// A request that was not let through.
         Denied = "denied",
+        /// A request that waits for a person's decision.
+        Held = "held",
+        /// A reviewer said yes or no.
+        Voted = "voted",
+        /// A held request may pass, once.
+        Approved = "approved",
+        /// A held request was passed on, and how that came out.
+        Executed = "executed",
+        /// Nobody decided in time, or the approval was not used in time.
+        Expired = "expired",
+        /// Who asked for a held request has gone.
+        Withdrawn = "withdrawn",
         /// A caller that could not be verified; beyond a rate one event with a count.
         LoginRefused = "login_refused",
         /// A LangGraph node began.

@@ -2,6 +2,7 @@
 
 mod avro;
 mod event;
+mod hold;
 mod ids;
 mod kind;
 mod lineage;
@@ -18,8 +19,13 @@ pub use avro::{
 pub use event::{
     Actor, AuditEvent, AuthMethod, Decision, Empty, Place, Required, Resource, SourceAddress,
 };
+pub use hold::{
+    Approval, Claim, ClaimEnd, Hold, HoldDecision, HoldState, Principal, UnknownClaimEnd,
+    UnknownHoldState, UnknownVerdict, Verdict, Vote,
+};
 pub use ids::{
-    AssistantId, EventId, IdError, ProducerId, RunId, SessionId, StreamId, TaskId, ThreadId,
+    AssistantId, ClaimId, EventId, HoldId, IdError, ProducerId, RunId, SessionId, StreamId, TaskId,
+    ThreadId,
 };
 pub use kind::{Kind, UnknownKind};
 pub use lineage::{AUDIT_EVENT_VERSIONS, SEALED_EVENT_VERSIONS, SchemaVersion};

@@ -11,8 +11,10 @@ pub struct SchemaVersion {
 }
 
 /// Versions of `audit_event`.
-pub const AUDIT_EVENT_VERSIONS: &[SchemaVersion] =
-    &[SchemaVersion { version: 1, schema: include_str!("../avro/versions/audit_event.v1.avsc") }];
+pub const AUDIT_EVENT_VERSIONS: &[SchemaVersion] = &[
+    SchemaVersion { version: 1, schema: include_str!("../avro/versions/audit_event.v1.avsc") },
+    SchemaVersion { version: 2, schema: include_str!("../avro/versions/audit_event.v2.avsc") },
+];
 
 /// Versions of `sealed_event`.
 pub const SEALED_EVENT_VERSIONS: &[SchemaVersion] =

@@ -51,7 +51,10 @@ impl Stage {
             Kind::LoginRefused | Kind::Denied => {
                 matches!(self, Self::IngestProxy | Self::Approver | Self::Query)
             }
-            Kind::SessionOpened
+            Kind::Held
+            | Kind::Executed
+            | Kind::Withdrawn
+            | Kind::SessionOpened
             | Kind::SessionClosed
             | Kind::Request
             | Kind::Response
@@ -64,6 +67,7 @@ impl Stage {
             | Kind::InterruptResumed
             | Kind::StateEdited
             | Kind::Unknown => matches!(self, Self::IngestProxy),
+            Kind::Voted | Kind::Approved | Kind::Expired => matches!(self, Self::Approver),
             Kind::QueryExecuted => matches!(self, Self::Query),
             // The masker writes its own findings straight to `audit.events`.
             Kind::Gap => matches!(self, Self::IngestProxy | Self::Archiver),
