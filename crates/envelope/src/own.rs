@@ -1,6 +1,6 @@
-//! Sealing to oneself: what the masker remembers lies on a topic, where only the masker may read
-//! it. A key for each value is derived from the opening key and 32 random bytes, so there is no
-//! count of values to keep below a limit.
+//! Sealing to oneself: what the masker remembers, and what a gateway holds, lies on a topic where
+//! only they may read it. A key for each value is derived from their key and 32 random bytes, so
+//! there is no count of values to keep below a limit.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::{hkdf, rand};
 
 use crate::key::{KeyId, PrivateKey};
-use crate::secret::NoChance;
+use crate::secret::{NoChance, Secret};
 
 /// Why bytes sealed to oneself were not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,21 +17,21 @@ pub enum OwnError {
     #[error("not bytes sealed to oneself")]
     Malformed,
     /// Sealed under a key that is not here.
-    #[error("opening key {0} is not here")]
+    #[error("key {0} is not here")]
     UnknownKey(KeyId),
     /// Not sealed for this place, or changed since.
     #[error("seal does not hold")]
     Forged,
 }
 
-/// Seals bytes to the holder of the opening keys, who also opens them.
+/// Seals bytes to the holder of a key, who also opens them.
 pub struct OwnSeal {
     current: KeyId,
     keys: BTreeMap<KeyId, hkdf::Prk>,
 }
 
 impl OwnSeal {
-    /// Seals under `current`, opens under it and any of `older`.
+    /// The masker's: seals under `current`, opens under it and any of `older`.
     #[must_use]
     pub fn new<'a>(
         current: &'a PrivateKey,
@@ -41,6 +41,20 @@ impl OwnSeal {
         let derive = |key: &PrivateKey| (key.id(), salt.extract(key.secret().bytes()));
         let keys = older.into_iter().chain([current]).map(derive).collect();
         Self { current: current.id(), keys }
+    }
+
+    /// The gateways': under the key that also hashes clear bytes. What seals is derived from it, so
+    /// neither use says anything of the other.
+    ///
+    /// # Errors
+    /// [`NoChance`] if nothing can be derived.
+    pub fn of_gateway(gateway: &Secret) -> Result<Self, NoChance> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, GATEWAY_SALT).extract(gateway.bytes());
+        let mut id = [0; 8];
+        let okm = prk.expand(&[ID_INFO], IdLength).map_err(|_| NoChance)?;
+        okm.fill(&mut id).map_err(|_| NoChance)?;
+        let id = KeyId(id);
+        Ok(Self { current: id, keys: BTreeMap::from([(id, prk)]) })
     }
 
     /// Seals `clear` for the place that `associated` names; it opens nowhere else.
@@ -97,12 +111,23 @@ impl std::fmt::Debug for OwnSeal {
     }
 }
 
+/// How long a key id is.
+struct IdLength;
+
+impl hkdf::KeyType for IdLength {
+    fn len(&self) -> usize {
+        8
+    }
+}
+
 /// Each key seals one value, so its nonce may be any constant.
 fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 const SALT: &[u8] = b"trailgate own seal 1";
+const GATEWAY_SALT: &[u8] = b"trailgate gateway seal 1";
+const ID_INFO: &[u8] = b"id";
 const INFO: &[u8] = b"value";
 const FORM: u8 = 1;
 const DRAWN: usize = 32;
@@ -111,7 +136,6 @@ const HEAD: usize = 1 + 8 + DRAWN;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
 
     fn key(byte: u8) -> PrivateKey {
         PrivateKey::new(Secret::new([byte; 32]))
@@ -134,5 +158,16 @@ mod tests {
         assert_eq!(OwnSeal::new(&new, [&old]).open(b"p", &sealed), Ok(b"tail".to_vec()));
         let without = OwnSeal::new(&new, []).open(b"p", &sealed);
         assert_eq!(without, Err(OwnError::UnknownKey(old.id())));
+    }
+    #[test]
+    fn what_a_gateway_sealed_opens_at_every_gateway_and_nowhere_else() {
+        let gateway = |byte| OwnSeal::of_gateway(&Secret::new([byte; 32])).unwrap();
+        let sealed = gateway(1).seal(b"hold", b"the exact bytes").unwrap();
+        assert!(!sealed.windows(5).any(|window| window == b"exact"));
+        assert_eq!(gateway(1).open(b"hold", &sealed), Ok(b"the exact bytes".to_vec()));
+        assert_eq!(gateway(1).open(b"other", &sealed), Err(OwnError::Forged));
+        assert!(matches!(gateway(2).open(b"hold", &sealed), Err(OwnError::UnknownKey(_))));
+        let masker = OwnSeal::new(&key(1), []);
+        assert!(matches!(masker.open(b"hold", &sealed), Err(OwnError::UnknownKey(_))));
     }
 }
