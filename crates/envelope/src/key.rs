@@ -18,6 +18,16 @@ pub struct KeyId(pub(crate) [u8; 8]);
 #[error("not a key id: 16 hex digits are expected")]
 pub struct KeyIdError;
 
+impl KeyId {
+    /// What the key with this public half is known by.
+    pub(crate) fn of(public: &[u8; 32]) -> Self {
+        let hash = digest::digest(&digest::SHA256, public);
+        let mut id = [0; 8];
+        id.copy_from_slice(&hash.as_ref()[..8]);
+        Self(id)
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -54,10 +64,7 @@ impl PublicKey {
     /// What it is known by.
     #[must_use]
     pub fn id(&self) -> KeyId {
-        let hash = digest::digest(&digest::SHA256, &self.0);
-        let mut id = [0; 8];
-        id.copy_from_slice(&hash.as_ref()[..8]);
-        KeyId(id)
+        KeyId::of(&self.0)
     }
 
     /// None where the bytes are no point that a secret can be agreed with.

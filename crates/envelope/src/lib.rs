@@ -10,6 +10,7 @@ mod own;
 mod refused;
 mod sealer;
 mod secret;
+mod signed;
 mod stage;
 
 pub use folder::{KeysError, KeysFolder, OpeningKeys, SealingKeys, Written};
@@ -20,4 +21,5 @@ pub use own::{OwnError, OwnSeal};
 pub use refused::{RefusedError, RefusedEvent};
 pub use sealer::{SealError, Sealer};
 pub use secret::{NoChance, Secret};
+pub use signed::{SignedError, SigningKey, VerifyingKey, VerifyingKeys};
 pub use stage::{Stage, UnknownStage};

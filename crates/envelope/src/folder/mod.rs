@@ -6,6 +6,8 @@
 //!   senders/STAGE.key            that stage
 //!   public/opening/ID.pub        every stage; `public/opening/current` names the one to seal to
 //!   public/senders/STAGE/ID.pub  masker
+//!   decision.key                 approver: signs votes and decisions
+//!   public/decision/ID.pub       approver, ingest-proxy: whose decisions count
 //!   token.key                    masker, ingest-proxy: keyed tokens in place of secrets
 //!   session.key                  every stage that seals: session ids
 //!   gateway.key                  ingest-proxy, masker: keyed hashes of clear bytes
@@ -22,6 +24,7 @@ use crate::limits::KEYS_MAX;
 use crate::opener::{KnownSender, Opener};
 use crate::own::OwnSeal;
 use crate::secret::{NoChance, Secret};
+use crate::signed::{SigningKey, VerifyingKey, VerifyingKeys};
 use crate::stage::Stage;
 
 mod file;
@@ -154,6 +157,13 @@ impl KeysFolder {
                 None => self.add_sender(*stage, &mut written)?,
             }
         }
+        match file::read(&self.decision_path(), Readers::Owner)? {
+            Some(bytes) => {
+                let key = SigningKey::new(Secret::new(bytes));
+                self.publish_decision(&key, &mut written)?;
+            }
+            None => self.add_decision(&mut written)?,
+        }
         for path in [self.token_path(), self.session_path(), self.gateway_path()] {
             if file::read(&path, Readers::Owner)?.is_none() {
                 let text = hex_line(Secret::draw()?.bytes());
@@ -165,9 +175,10 @@ impl KeysFolder {
         Ok(written)
     }
 
-    /// Adds a new opening key and makes it current, and gives each stage a new sender key. Old
-    /// opening keys and old public keys stay, so that what was sealed before still opens. A stage
-    /// seals with the new keys from its next start; a running masker finds them by itself.
+    /// Adds a new opening key and makes it current, gives each stage a new sender key, and the
+    /// approver a new key to sign with. Old opening keys and old public keys stay, so that what was
+    /// sealed before still opens and what was signed still counts. A stage seals and signs with the
+    /// new keys from its next start; a running masker and a running gateway find them by themselves.
     ///
     /// # Errors
     /// [`KeysError`]; what was done until then holds.
@@ -181,6 +192,7 @@ impl KeysFolder {
         for stage in Stage::ALL {
             self.add_sender(*stage, &mut written)?;
         }
+        self.add_decision(&mut written)?;
         Ok(written)
     }
 
@@ -228,6 +240,34 @@ impl KeysFolder {
         Ok(senders)
     }
 
+    /// The key that signs votes and decisions.
+    ///
+    /// # Errors
+    /// [`KeysError`].
+    pub fn load_decision(&self) -> Result<SigningKey, KeysError> {
+        load_secret(self.decision_path()).map(SigningKey::new)
+    }
+
+    /// Whose votes and decisions count: the public halves of the decision key and of those before
+    /// it.
+    ///
+    /// # Errors
+    /// [`KeysError`]; [`KeysError::Missing`] if there is none.
+    pub fn load_deciders(&self) -> Result<VerifyingKeys, KeysError> {
+        let folder = self.public_decision();
+        let mut keys = Vec::new();
+        for stem in file::stems(&folder, "pub", KEYS_MAX)? {
+            let path = folder.join(format!("{stem}.pub"));
+            let bytes = file::read(&path, Readers::Anybody)?;
+            let key = bytes.map(VerifyingKey::new).filter(|key| key.id().to_string() == stem);
+            keys.push(key.ok_or(KeysError::Form { path })?);
+        }
+        if keys.is_empty() {
+            return Err(KeysError::Missing { path: folder });
+        }
+        Ok(VerifyingKeys::new(keys))
+    }
+
     /// The key of the tokens that stand in place of secrets.
     ///
     /// # Errors
@@ -253,7 +293,15 @@ impl KeysFolder {
     }
 
     fn create_folders(&self) -> Result<(), KeysError> {
-        for folder in ["", "opening", "senders", "public", "public/opening", "public/senders"] {
+        for folder in [
+            "",
+            "opening",
+            "senders",
+            "public",
+            "public/opening",
+            "public/senders",
+            "public/decision",
+        ] {
             file::create_folder(&self.root.join(folder))?;
         }
         Stage::ALL.iter().try_for_each(|stage| file::create_folder(&self.public_senders(*stage)))
@@ -285,6 +333,23 @@ impl KeysFolder {
         written: &mut Written,
     ) -> Result<(), KeysError> {
         let path = self.public_senders(stage).join(format!("{}.pub", key.id()));
+        if file::create(&path, &hex_line(key.public().bytes()), Readers::Anybody)? {
+            self.note(&path, written);
+        }
+        Ok(())
+    }
+
+    fn add_decision(&self, written: &mut Written) -> Result<(), KeysError> {
+        let key = SigningKey::draw()?;
+        self.publish_decision(&key, written)?;
+        let path = self.decision_path();
+        file::replace(&path, &hex_line(key.secret().bytes()), Readers::Owner)?;
+        self.note(&path, written);
+        Ok(())
+    }
+
+    fn publish_decision(&self, key: &SigningKey, written: &mut Written) -> Result<(), KeysError> {
+        let path = self.public_decision().join(format!("{}.pub", key.id()));
         if file::create(&path, &hex_line(key.public().bytes()), Readers::Anybody)? {
             self.note(&path, written);
         }
@@ -326,6 +391,14 @@ impl KeysFolder {
 
     fn public_senders(&self, stage: Stage) -> PathBuf {
         self.root.join(format!("public/senders/{stage}"))
+    }
+
+    fn decision_path(&self) -> PathBuf {
+        self.root.join("decision.key")
+    }
+
+    fn public_decision(&self) -> PathBuf {
+        self.root.join("public/decision")
     }
 
     fn token_path(&self) -> PathBuf {

@@ -75,6 +75,34 @@ fn after_a_rotation_old_events_and_new_ones_open_and_old_state_too() {
 }
 
 #[test]
+fn what_was_signed_before_a_rotation_counts_after_it() {
+    let (_place, keys) = folder();
+    let old = keys.load_decision().unwrap();
+    assert_eq!(keys.load_deciders().unwrap().open("p", &old.sign("p", b"x")), Ok(b"x".as_slice()));
+    keys.rotate().unwrap();
+    let new = keys.load_decision().unwrap();
+    assert_ne!(old.id(), new.id());
+    let deciders = keys.load_deciders().unwrap();
+    for key in [&old, &new] {
+        assert_eq!(deciders.open("p", &key.sign("p", b"x")), Ok(b"x".as_slice()));
+    }
+}
+
+#[test]
+fn a_folder_of_an_older_version_gets_what_it_lacks() {
+    let (_place, keys) = folder();
+    fs::remove_file(keys.root().join("decision.key")).unwrap();
+    fs::remove_dir_all(keys.root().join("public/decision")).unwrap();
+    let missing = keys.load_deciders();
+    assert!(matches!(missing, Err(KeysError::Missing { .. })));
+    assert!(matches!(keys.load_decision(), Err(KeysError::Missing { .. })));
+    assert_eq!(keys.create_missing().unwrap().files.len(), 2);
+    let signed = keys.load_decision().unwrap().sign("p", b"x");
+    assert!(keys.load_deciders().unwrap().open("p", &signed).is_ok());
+    assert_eq!(mode(keys.root().join("decision.key")), 0o600);
+}
+
+#[test]
 fn files_are_for_their_owner_and_folders_too() {
     let (_place, keys) = folder();
     let root = keys.root().to_path_buf();
