@@ -104,7 +104,7 @@ pub trait Backbone: Send + Sync + 'static {
     /// [`BackboneError::Misconfigured`] if one differs.
     async fn ensure(&self, topics: &[Topic]) -> Result<(), BackboneError>;
 
-    /// How many partitions the session-keyed topics have.
+    /// How many partitions each topic has.
     fn partitions(&self) -> u32;
 
     /// Whether records leave this process: the development issuer must not stand beside it.

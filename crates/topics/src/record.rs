@@ -1,7 +1,7 @@
 //! A record, where it lies, and where the next one will.
 
 use bytes::Bytes;
-use trailgate_schemas::{Micros, SessionId};
+use trailgate_schemas::{HoldId, Micros, SessionId};
 
 use crate::topic::Topic;
 
@@ -27,6 +27,14 @@ impl Partition {
     #[must_use]
     pub fn of_session(session: SessionId, partitions: u32) -> Self {
         let [a, b, c, d, ..] = *session.0.as_bytes();
+        Self(u32::from_be_bytes([a, b, c, d]) % partitions.max(1))
+    }
+
+    /// The partition of a held operation among `partitions`: the same on every topic keyed by hold.
+    #[must_use]
+    pub fn of_hold(hold: HoldId, partitions: u32) -> Self {
+        // The last bytes are chance in every version of a UUID; the first may be the time.
+        let [.., a, b, c, d] = *hold.0.as_bytes();
         Self(u32::from_be_bytes([a, b, c, d]) % partitions.max(1))
     }
 }
@@ -75,4 +83,18 @@ pub struct Watermarks {
     pub low: Offset,
     /// The place of the next record that a reader will see.
     pub high: Offset,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_of_one_moment_are_spread_over_all_partitions() {
+        let hold = |chance: u128| HoldId(uuid::Uuid::from_u128(0x01a2_07e7 << 96 | chance));
+        let spread: std::collections::BTreeSet<_> =
+            (0..64).map(|chance| Partition::of_hold(hold(chance), 8)).collect();
+        assert_eq!(spread.len(), 8);
+        assert_eq!(Partition::of_hold(hold(5), 0), Partition(0));
+    }
 }

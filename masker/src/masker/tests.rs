@@ -156,7 +156,14 @@ impl Bench {
                     self.refused.push(RefusedEvent::from_bytes(&value.unwrap()).unwrap());
                 }
                 Topic::MaskerState => self.changelog.push(record),
-                Topic::Raw => panic!("the masker writes no raw records"),
+                Topic::Raw
+                | Topic::Siem
+                | Topic::Holds
+                | Topic::Votes
+                | Topic::Claims
+                | Topic::Decisions
+                | Topic::Approvals
+                | Topic::Spool => panic!("the masker does not write {}", record.topic.name()),
             }
         }
     }

@@ -205,10 +205,20 @@ impl Texts {
 }
 
 /// Whether a reader who goes on from a place it kept must still learn what went. The masker's state
-/// is only ever read from its beginning, and has a tombstone for every stream that ends.
+/// is only ever read from its beginning, and has a tombstone for every stream that ends. What the
+/// approver remembers is followed by all who show it.
 const fn keeps_tombstones(topic: Topic) -> bool {
     match topic {
-        Topic::Raw | Topic::Events | Topic::Refused => true,
+        Topic::Raw
+        | Topic::Events
+        | Topic::Siem
+        | Topic::Refused
+        | Topic::Holds
+        | Topic::Votes
+        | Topic::Claims
+        | Topic::Decisions
+        | Topic::Approvals
+        | Topic::Spool => true,
         Topic::MaskerState => false,
     }
 }
