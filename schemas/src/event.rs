@@ -205,6 +205,8 @@ pub struct AuditEvent {
     pub hold_id: Option<HoldId>,
     pub hold_claim: Option<ClaimId>,
     pub hold_digest: Option<String>,
+    /// What a masker of an older version kept as JSON has no such list.
+    #[serde(default)]
     pub hold_reviewers: Vec<String>,
     pub hold_expires_at: Option<Micros>,
 }

@@ -238,3 +238,6 @@ impl HoldState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    AUDIT_EVENT_VERSIONS, Actor, EventId, Frame, Kind, Micros, Outcome, PayloadState, Place,
-    ProducerId, Redaction, Required, Resource, SEAL_VERSION, SEALED_EVENT_VERSIONS, SessionId,
-    SessionRule, SourceAddress, StreamId,
+    AUDIT_EVENT_VERSIONS, Actor, ClaimId, EventId, Frame, HoldId, Kind, Micros, Outcome,
+    PayloadState, Place, ProducerId, Redaction, Required, Resource, SEAL_VERSION,
+    SEALED_EVENT_VERSIONS, SessionId, SessionRule, SourceAddress, StreamId,
 };
 
 const ID: SchemaId = SchemaId(7);
@@ -145,6 +145,53 @@ fn a_reader_of_the_next_version_reads_a_record_of_today() {
     let value = reader.read_value(&mut &framed[5..]).unwrap();
     let apache_avro::types::Value::Record(fields) = value else { panic!("a record") };
     assert_eq!(fields[0].0, "added_later");
+}
+
+/// An event as `schema`, which may lack fields of this version, has it.
+fn datum_by(schema: &Schema, event: &AuditEvent) -> Vec<u8> {
+    let today = Schema::parse_str(AUDIT_EVENT_SCHEMA).unwrap();
+    let framed = EventWriter::new(ID).write(event).unwrap();
+    let reader = GenericDatumReader::builder(&today).reader_schema(schema).build().unwrap();
+    let value = reader.read_value(&mut &framed[5..]).unwrap();
+    GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(value).unwrap()
+}
+
+#[test]
+fn a_record_of_any_version_reads_and_what_it_could_not_say_is_absent() {
+    for version in AUDIT_EVENT_VERSIONS {
+        let schema = Schema::parse_str(version.schema).unwrap();
+        let datum = datum_by(&schema, &event());
+        let mut reader = EventReader::default();
+        reader.know(SchemaId(8), version.schema).unwrap();
+        let read = reader.read(&frame(SchemaId(8), &datum));
+        assert_eq!(read, Ok(event()), "version {}", version.version);
+    }
+}
+
+#[test]
+fn a_held_event_reads_back_and_an_older_reader_reads_the_rest_of_it() {
+    let mut held = event();
+    held.kind = Kind::Held;
+    held.hold_id = Some(HoldId(Uuid::from_u128(8)));
+    held.hold_claim = Some(ClaimId(Uuid::from_u128(9)));
+    held.hold_digest = Some("ab".repeat(32));
+    held.hold_reviewers = vec!["leads".to_owned()];
+    held.hold_expires_at = Some(Micros(10));
+    let framed = EventWriter::new(ID).write(&held).unwrap();
+    assert_eq!(reader_of_current().read(&framed), Ok(held.clone()));
+    let first = Schema::parse_str(AUDIT_EVENT_VERSIONS[0].schema).unwrap();
+    let mut reader = EventReader::default();
+    reader.know(SchemaId(8), AUDIT_EVENT_VERSIONS[0].schema).unwrap();
+    let read = reader.read(&frame(SchemaId(8), &datum_by(&first, &held))).unwrap();
+    assert_eq!((read.kind, read.payload, read.hold_id), (Kind::Held, held.payload, None));
+}
+
+#[test]
+fn json_that_an_older_version_kept_reads() {
+    let mut kept = serde_json::to_value(event()).unwrap();
+    let fields = kept.as_object_mut().unwrap();
+    fields.retain(|name, _| !name.starts_with("hold_"));
+    assert_eq!(serde_json::from_value::<AuditEvent>(kept).unwrap(), event());
 }
 
 #[test]
