@@ -31,7 +31,7 @@ impl Cleaner {
     }
 
     /// Masks every string but the payload. What is exempt is of Trailgate's own making: ids, words,
-    /// names from its configuration.
+    /// names from its configuration, such as the groups of a hold's reviewers.
     pub(crate) fn fields(&self, event: &mut AuditEvent) {
         let mut found = std::mem::take(&mut event.redactions);
         self.identity(event, &mut found);
@@ -58,6 +58,10 @@ impl Cleaner {
         ];
         for (field, text) in texts {
             self.optional(field, text, &mut found, Redactor::text);
+        }
+        // A digest is exempt as one: what does not read as one is text.
+        if event.hold_digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
+            self.optional("hold_digest", &mut event.hold_digest, &mut found, Redactor::text);
         }
         for factor in &mut event.risk_factors {
             if let Some(masked) = replaced("risk_factors", &self.redactor.text(factor), &mut found)
@@ -108,6 +112,10 @@ impl Cleaner {
                 let out = stream.push_base64(piece, ends);
                 event.payload_type = Some(text_type);
                 out
+            }
+            None if is_cut_short(event) => {
+                let out = stream.push(piece);
+                joined(out, stream.flush_after_timeout())
             }
             None if ends => stream.push_last(piece),
             None => stream.push(piece),
@@ -250,6 +258,27 @@ fn ends_body(event: &AuditEvent) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the event shows only how a body begins. The secret that its end may cut in two is masked
+/// as the beginning of one.
+fn is_cut_short(event: &AuditEvent) -> bool {
+    event.kind == Kind::Held && event.truncated
+}
+
+fn joined(mut out: Out, rest: Out) -> Out {
+    let moved = out.text.len();
+    out.findings.extend(
+        rest.findings.into_iter().map(|found| Finding { start: found.start + moved, ..found }),
+    );
+    out.text.push_str(&rest.text);
+    out.withheld = out.withheld.or(rest.withheld);
+    out
+}
+
+/// Whether a text is a keyed hash: 32 bytes in hex.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn put_payload(event: &mut AuditEvent, out: Out) {

@@ -6,6 +6,7 @@ mod config;
 mod counters;
 mod exchange;
 mod gap;
+mod holds;
 pub mod limits;
 mod masker;
 mod metrics;

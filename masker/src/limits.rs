@@ -44,6 +44,9 @@ pub const HOLES_MAX: usize = 256;
 /// The longest masked field: a masked record stays below 512 KiB.
 pub const FIELD_MAX_BYTES: usize = 384 * 1024;
 
+/// The longest record of `audit.holds`: as long as a masked one. Beyond it the payload is not shown.
+pub const HOLD_MAX_BYTES: usize = 512 * 1024;
+
 /// Redactions told one by one; beyond it they are counted for each rule.
 pub const REDACTIONS_MAX: usize = 200;
 

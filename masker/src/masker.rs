@@ -17,6 +17,7 @@ use crate::clean::{Cleaner, shape_of};
 use crate::counters::Number;
 use crate::exchange::Exchange;
 use crate::gap;
+use crate::holds::{Holds, Shown};
 use crate::limits::{BODY_SILENT_MAX, PRODUCER_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
@@ -27,6 +28,7 @@ pub struct Masker {
     reading: Reading,
     cleaner: Cleaner,
     writer: EventWriter,
+    holds: Holds,
     seal: OwnSeal,
     clock: Arc<dyn Clock>,
     counts: Counts,
@@ -37,12 +39,13 @@ impl Masker {
     pub(crate) fn new(
         reading: Reading,
         cleaner: Cleaner,
-        writer: EventWriter,
+        (writer, holds): (EventWriter, Holds),
         seal: OwnSeal,
         clock: Arc<dyn Clock>,
         counts: Counts,
     ) -> Self {
-        Self { reading, cleaner, writer, seal, clock, counts, partitions: HashMap::new() }
+        let partitions = HashMap::new();
+        Self { reading, cleaner, writer, holds, seal, clock, counts, partitions }
     }
 
     /// A record's way: read, count, mask, write.
@@ -80,6 +83,7 @@ impl Masker {
             return self.heartbeat(partition, &event, outputs);
         }
         let masked = self.mask(record, event, outputs)?;
+        self.show(&masked, outputs);
         self.write(partition, &masked, outputs)
     }
 
@@ -212,6 +216,20 @@ impl Masker {
             .redactions
             .inc_by(event.redactions.iter().map(|r| r.count.unsigned_abs()).sum());
         Ok(event)
+    }
+
+    /// Shows a held operation to those who decide about it.
+    fn show(&self, masked: &AuditEvent, outputs: &mut Outputs) {
+        match self.holds.show(masked, outputs) {
+            Shown::Nothing => {}
+            Shown::Hold => {
+                self.counts.holds.inc();
+            }
+            Shown::Unfit => {
+                tracing::warn!(event_id = %masked.event_id, "hold can't be decided about");
+                self.counts.unfit_holds.inc();
+            }
+        }
     }
 
     /// Lets go of a body: what is held of it comes out, masked, as a record of its own.

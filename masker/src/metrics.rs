@@ -21,6 +21,8 @@ pub(crate) struct Counts {
     pub(crate) waits: Family<Reason, Counter>,
     pub(crate) gaps: Counter,
     pub(crate) unknown: Counter,
+    pub(crate) holds: Counter,
+    pub(crate) unfit_holds: Counter,
 }
 
 impl Counts {
@@ -35,6 +37,8 @@ impl Counts {
             waits: by_reason("masker_waits", "times a partition had to wait, by reason"),
             gaps: new("masker_gap_numbers", "producer numbers that never came"),
             unknown: new("masker_unknown_exchanges", "exchanges whose end nobody saw"),
+            holds: new("masker_holds", "held operations shown to reviewers"),
+            unfit_holds: new("masker_unfit_holds", "held operations that nobody can decide about"),
         }
     }
 }

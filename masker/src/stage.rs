@@ -15,6 +15,7 @@ use trailgate_topics::{
 
 use crate::clean::Cleaner;
 use crate::config::{Config, MaskerConfig};
+use crate::holds::Holds;
 use crate::limits::{COMMIT_EVERY, TRIM_EVERY};
 use crate::masker::Masker;
 use crate::metrics::Counts;
@@ -47,7 +48,7 @@ pub async fn run_on(
         instance: config.instance.clone(),
         input: Topic::Raw,
         changelog: Topic::MaskerState,
-        outputs: vec![Topic::Events, Topic::Refused],
+        outputs: vec![Topic::Events, Topic::Refused, Topic::Holds],
         commit_every: COMMIT_EVERY,
     };
     let (watched, stop) = (context.health.part("backbone"), context.stop.clone());
@@ -78,7 +79,7 @@ async fn start(
     let token = keys.load_token().context("masker's keys")?;
     let cleaner = Cleaner::new(&token);
     let id = loop {
-        let topics = [Topic::Raw, Topic::Events, Topic::Refused, Topic::MaskerState];
+        let topics = [Topic::Raw, Topic::Events, Topic::Refused, Topic::MaskerState, Topic::Holds];
         let registered = async {
             backbone.ensure(&topics).await?;
             let registry = backbone.registry();
@@ -99,7 +100,8 @@ async fn start(
     let reading = Reading::new(keys, opening, backbone.registry(), runtime);
     let counts = Counts::new(&context.metrics);
     let clock = Arc::clone(&context.clock);
-    Ok(Some(Masker::new(reading, cleaner, EventWriter::new(id), seal, clock, counts)))
+    let written = (EventWriter::new(id), Holds::new(backbone.partitions()));
+    Ok(Some(Masker::new(reading, cleaner, written, seal, clock, counts)))
 }
 
 /// Says how the processor is, until it ends.

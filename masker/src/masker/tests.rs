@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use trailgate_envelope::{KeysFolder, Sealer, SealingKeys, Stage};
 use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, Actor, EventId, EventReader, Outcome, Place, Required, Resource,
+    AUDIT_EVENT_SCHEMA, Actor, EventId, EventReader, Hold, Outcome, Place, Required, Resource,
     SEALED_EVENT_SCHEMA, SchemaId, SealedWriter, SessionRule, SourceAddress, StreamId,
 };
 use trailgate_service::{ManualClock, Metrics};
@@ -14,10 +14,13 @@ use uuid::Uuid;
 
 use super::*;
 
+mod holds;
+
 const SECRET: &str = "hunter2-hunter2";
 const EVENT_SCHEMA: SchemaId = SchemaId(1);
 const SEALED_SCHEMA: SchemaId = SchemaId(2);
 const PARTITION: Partition = Partition(1);
+const PARTITIONS: u32 = 8;
 
 struct TwoSchemas;
 
@@ -47,6 +50,7 @@ struct Bench {
     offset: i64,
     events: Vec<AuditEvent>,
     refused: Vec<RefusedEvent>,
+    holds: Vec<Hold>,
     changelog: Vec<NewRecord>,
 }
 
@@ -70,6 +74,7 @@ impl Bench {
             offset: 0,
             events: Vec::new(),
             refused: Vec::new(),
+            holds: Vec::new(),
             changelog: Vec::new(),
         }
     }
@@ -144,9 +149,18 @@ impl Bench {
 
     fn collect(&mut self, mut outputs: Outputs) {
         for record in outputs.take() {
-            assert_eq!(record.partition, PARTITION);
             let value = record.value.clone();
+            if record.topic != Topic::Holds {
+                assert_eq!(record.partition, PARTITION);
+            }
             match record.topic {
+                Topic::Holds => {
+                    let hold: Hold = serde_json::from_slice(&value.unwrap()).unwrap();
+                    let partition = Partition::of_hold(hold.hold_id, PARTITIONS);
+                    assert_eq!(record.partition, partition);
+                    assert_eq!(record.key.as_ref(), hold.hold_id.0.as_bytes());
+                    self.holds.push(hold);
+                }
                 Topic::Events => {
                     let event = self.reader.read(&value.unwrap()).unwrap();
                     assert_eq!(record.key, event.session_id.to_string());
@@ -158,7 +172,6 @@ impl Bench {
                 Topic::MaskerState => self.changelog.push(record),
                 Topic::Raw
                 | Topic::Siem
-                | Topic::Holds
                 | Topic::Votes
                 | Topic::Claims
                 | Topic::Decisions
@@ -189,8 +202,8 @@ fn masker(keys: &KeysFolder, runtime: &tokio::runtime::Runtime, clock: &ManualCl
     let registry = Arc::new(TwoSchemas);
     let reading = Reading::new(keys.clone(), opening, registry, runtime.handle().clone());
     let counts = Counts::new(&Metrics::default());
-    let writer = EventWriter::new(EVENT_SCHEMA);
-    Masker::new(reading, cleaner, writer, seal, Arc::new(clock.clone()), counts)
+    let written = (EventWriter::new(EVENT_SCHEMA), Holds::new(PARTITIONS));
+    Masker::new(reading, cleaner, written, seal, Arc::new(clock.clone()), counts)
 }
 
 fn event(kind: Kind, stream: u128, seq: i64) -> AuditEvent {
