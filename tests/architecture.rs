@@ -33,9 +33,10 @@ struct Dependency {
 }
 
 /// From what all may use down to what none may: each uses only what stands before it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["trailgate-schemas"],
     &["trailgate-service"],
+    &["trailgate-policy"],
     &["trailgate-identity"],
     &["trailgate-envelope"],
     &["trailgate-redact"],

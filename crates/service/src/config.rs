@@ -103,6 +103,14 @@ pub fn load<C: DeserializeOwned>(
     file: &Path,
     environment: &BTreeMap<String, String>,
 ) -> Result<C, ConfigError> {
+    parse(file, &config_text(file)?, environment)
+}
+
+/// The text of a file of the configuration, as it stands there.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`] or [`ConfigError::TooLong`].
+pub fn config_text(file: &Path) -> Result<String, ConfigError> {
     let unreadable = |error: std::io::Error| ConfigError::Unreadable {
         file: file.to_owned(),
         kind: error.kind(),
@@ -110,8 +118,7 @@ pub fn load<C: DeserializeOwned>(
     if std::fs::metadata(file).map_err(unreadable)?.len() > CONFIG_MAX_BYTES {
         return Err(ConfigError::TooLong { file: file.to_owned() });
     }
-    let text = std::fs::read_to_string(file).map_err(unreadable)?;
-    parse(file, &text, environment)
+    std::fs::read_to_string(file).map_err(unreadable)
 }
 
 /// Like [`load`], of a text that is already read; `file` is only named in errors.

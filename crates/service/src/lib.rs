@@ -13,7 +13,7 @@ mod telemetry;
 
 pub use admin::{AdminConfig, admin_routes, serve_admin};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{ConfigError, KeyProblem, environment, load, parse};
+pub use config::{ConfigError, KeyProblem, config_text, environment, load, parse};
 pub use health::{Health, Part, PartState};
 pub use ids::{CountedIds, Ids, RandomIds};
 pub use metrics::Metrics;

@@ -1,0 +1,19 @@
+//! What a rule is held against.
+
+/// A request of a verified caller, as far as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The connection's name.
+    pub connection: &'a str,
+    /// Every method that the upstream may take it for: that of the request, and those which its
+    /// headers ask to be taken instead.
+    pub methods: &'a [&'a str],
+    /// The path in its normal form, below the connection's mount prefix.
+    pub path: &'a str,
+    /// The operation of the Agent Server, on a connection to one.
+    pub operation: Option<&'a str>,
+    /// The caller's verified groups.
+    pub groups: &'a [String],
+    /// The body's length; none if nobody knows before it is read.
+    pub body_bytes: Option<u64>,
+}
