@@ -49,7 +49,7 @@ impl Table {
     ) -> Result<Self, TableError> {
         let table = Self::at(location, wrap)?;
         if !table.log.is_delta_table_location().await? {
-            table.create().await?;
+            table.create(fields(|_| true)?).await?;
         }
         table.add_columns().await?;
         table.snapshot().await?;
@@ -145,7 +145,18 @@ impl Table {
         Ok(Self { log: place.log(), newest: Arc::default() })
     }
 
-    async fn create(&self) -> Result<(), TableError> {
+    /// Makes a table as an older version made it, with only those columns that `wanted` names.
+    #[cfg(test)]
+    pub(crate) async fn make_older(
+        location: &TableLocation,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self, TableError> {
+        let table = Self::at(location, |store| store)?;
+        table.create(fields(wanted)?).await?;
+        Ok(table)
+    }
+
+    async fn create(&self, columns: Vec<StructField>) -> Result<(), TableError> {
         let settings = [
             ("delta.checkpointInterval", CHECKPOINT_INTERVAL.to_string()),
             ("delta.dataSkippingStatsColumns", STATS_COLUMNS.join(",")),
@@ -154,7 +165,7 @@ impl Table {
         let created = CreateBuilder::new()
             .with_log_store(Arc::clone(&self.log))
             .with_table_name("events")
-            .with_columns(fields(|_| true)?)
+            .with_columns(columns)
             .with_partition_columns(PARTITION_COLUMNS)
             .with_configuration(settings.map(|(key, value)| (key, Some(value))))
             .with_save_mode(SaveMode::ErrorIfExists)

@@ -1,7 +1,9 @@
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::SessionContext;
-use trailgate_schemas::AUDIT_EVENT_SCHEMA;
+use trailgate_schemas::{
+    AUDIT_EVENT_SCHEMA, AUDIT_EVENT_VERSIONS, EventWriter, HoldId, Kind, SchemaId,
+};
 use trailgate_service::{Ids as _, RandomIds};
 
 use super::*;
@@ -305,4 +307,56 @@ async fn a_version_once_pinned_keeps_its_rows_and_ids() {
     assert_eq!(count(&pinned, "count(*)").await, 5);
     assert_eq!(pinned.ids_of(LogPartition(0)).tree_size, 5);
     exactly(&table, 10).await;
+}
+
+/// Rows as the first version of the schema wrote them: the fields that it lacks come last, and are
+/// null and an empty list.
+fn rows_of_the_first_version(base: &Snapshot, count: i64) -> PendingCommit {
+    let first = SchemaId(8);
+    let mut decoder = Decoder::new(base.stored_schema());
+    decoder.know(first, AUDIT_EVENT_VERSIONS[0].schema).unwrap();
+    let records: Vec<LogRecord> = (0..count)
+        .map(|n| {
+            let today = framed(n);
+            let datum = today[5..].strip_suffix(&[0; 5]).unwrap();
+            record(n, [&[0, 0, 0, 0, 8], datum].concat().into())
+        })
+        .collect();
+    let batches = decoder.decode(&records).unwrap();
+    let files = encode(&batches, NOON, || RandomIds.next()).unwrap();
+    let ids = PartitionIds { next_offset: count, tree_size: count };
+    PendingCommit::new(base.clone(), files, [(LogPartition(0), ids)].into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_the_first_version_gets_the_columns_it_lacks_and_keeps_its_rows() {
+    let place = Place::new();
+    let is_of_the_first = |name: &str| !name.starts_with("hold_");
+    let older = Table::make_older(&place.location(), is_of_the_first).await.unwrap();
+    let base = older.snapshot().await.unwrap();
+    let mut decoder = Decoder::new(base.stored_schema());
+    let lacks = decoder.know(ID, AUDIT_EVENT_SCHEMA).unwrap_err().to_string();
+    assert!(lacks.contains("field hold_id, which the table lacks"), "{lacks}");
+    let before = committed(older.commit(rows_of_the_first_version(&base, 3)).await);
+    assert_eq!(before.ids_of(LogPartition(0)).tree_size, 3);
+
+    let table = place.table().await;
+    let now = table.snapshot().await.unwrap();
+    assert_eq!(count(&now, "count(*)").await, 3);
+    assert_eq!(count(&now, "count(hold_id)").await, 0);
+    let mut held = event(7);
+    held.kind = Kind::Held;
+    held.hold_id = Some(HoldId(uuid::Uuid::from_u128(1)));
+    held.hold_reviewers = vec!["leads".to_owned()];
+    let mut decoder = Decoder::new(now.stored_schema());
+    decoder.know(ID, AUDIT_EVENT_SCHEMA).unwrap();
+    let value = EventWriter::new(ID).write(&held).unwrap();
+    let batches = decoder.decode(&[record(3, value.into())]).unwrap();
+    let files = encode(&batches, NOON, || RandomIds.next()).unwrap();
+    let ids = PartitionIds { next_offset: 4, tree_size: 4 };
+    let commit = PendingCommit::new(now, files, [(LogPartition(0), ids)].into());
+    let after = committed(table.commit(commit).await);
+    assert_eq!(count(&after, "count(*)").await, 4);
+    assert_eq!(count(&after, "count(hold_id)").await, 1);
+    assert_eq!(count(&after, "count(distinct event_id)").await, 4);
 }
