@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use trailgate_envelope::{KeysFolder, Sealer, SealingKeys, Stage};
 use trailgate_masker::{MaskerConfig, run_on};
 use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, Actor, AuditEvent, EventId, EventReader, Kind, Outcome, PayloadState,
+    AUDIT_EVENT_SCHEMA, Actor, AuditEvent, EventId, EventReader, Hold, Kind, Outcome, PayloadState,
     Place, Required, Resource, SessionId, SessionRule, SourceAddress, StreamId, unframe,
 };
 use trailgate_service::{Context, Ids, RandomIds};
-use trailgate_topics::{Backbone, EmbeddedConfig, EmbeddedLog, RawWriter, Topic};
+use trailgate_topics::{Backbone, EmbeddedConfig, EmbeddedLog, Partition, RawWriter, Topic};
 
 const SECRET: &str = "hunter2-hunter2";
 
@@ -130,6 +130,47 @@ async fn what_is_recorded_comes_out_once_and_masked_over_restarts() {
         context.stop.ask();
         masker.await.unwrap().unwrap();
     }
+    assert_no_secret_in(&place.path().join("log"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_lies_masked_before_those_who_decide() {
+    let place = tempfile::tempdir().unwrap();
+    let keys = KeysFolder::new(place.path().join("keys"));
+    keys.create_missing().unwrap();
+    let context = Context::system();
+    let backbone = open(place.path(), &context);
+    backbone.ensure(Topic::ALL).await.unwrap();
+    let config = MaskerConfig::default();
+    let masker = tokio::spawn(run_on(Arc::clone(&backbone), keys.clone(), config, context.clone()));
+    let writer = writer(&backbone, &keys, &context).await;
+    let mut held = exchange(&context, "").remove(0);
+    held.kind = Kind::Held;
+    held.stream_count = Some(1);
+    held.actor_issuer = Some("https://issuer.test".to_owned());
+    held.policy_id = Some("deploys".to_owned());
+    held.payload_state = PayloadState::Recorded;
+    held.payload_type = Some("application/json".to_owned());
+    held.payload = Some(format!(r#"{{"password":"{SECRET}","amount":7}}"#));
+    held.hold_id = Some(context.ids.hold());
+    held.hold_claim = Some(context.ids.claim());
+    held.hold_digest = Some("0a".repeat(32));
+    held.hold_reviewers = vec!["leads".to_owned()];
+    held.hold_expires_at = Some(context.clock.now());
+    writer.record(held.clone()).await.unwrap();
+    let mut tail = backbone.tail(Topic::Holds, &[]).await.unwrap();
+    let mut records = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while records.is_empty() && Instant::now() < deadline {
+        records = tail.next(Duration::from_millis(200)).await.unwrap().records;
+    }
+    let hold: Hold = serde_json::from_slice(records[0].value.as_ref().unwrap()).unwrap();
+    assert_eq!((Some(hold.hold_id), Some(hold.claim)), (held.hold_id, held.hold_claim));
+    assert_eq!(records[0].partition, Partition::of_hold(hold.hold_id, backbone.partitions()));
+    assert!(hold.payload.unwrap().ends_with(r#","amount":7}"#));
+    writer.finish().await.unwrap();
+    context.stop.ask();
+    masker.await.unwrap().unwrap();
     assert_no_secret_in(&place.path().join("log"));
 }
 
