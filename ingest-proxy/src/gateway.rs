@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use trailgate_schemas::AuditEvent;
 use trailgate_service::{Clock, Ids, Stop};
 
+use crate::holds::Holds;
 use crate::journal::Pending;
 use crate::keys::ProxyKeys;
 use crate::langgraph::Runs;
@@ -33,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) runs: Mutex<Runs>,
     pub(crate) sessions: Sessions,
     pub(crate) refusals: Refusals,
+    /// What waits for a person; none if nothing is held here.
+    pub(crate) holds: Option<Arc<Holds>>,
     pub(crate) stall: Duration,
     pub(crate) idle: Duration,
     pub(crate) stop: Stop,
@@ -49,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) keys: ProxyKeys,
     pub(crate) metrics: ProxyMetrics,
     pub(crate) recorder: Arc<dyn Recorder>,
+    pub(crate) holds: Option<Arc<Holds>>,
     pub(crate) max_exchanges: usize,
     pub(crate) stall: Duration,
     pub(crate) idle: Duration,
@@ -69,6 +73,7 @@ impl Gateway {
             runs: Mutex::new(Runs::default()),
             sessions: Sessions::default(),
             refusals: Refusals::default(),
+            holds: parts.holds,
             stall: parts.stall,
             idle: parts.idle,
             stop: parts.stop,

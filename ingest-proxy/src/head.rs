@@ -99,6 +99,14 @@ pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     (!is_http && protocols.next().is_none()).then(|| protocol.clone())
 }
 
+/// The methods that headers ask an upstream to take a request for, in place of its own. Some servers
+/// do so, so what is held by its method must not pass by another.
+pub(crate) fn other_methods(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let names = ["x-http-method-override", "x-http-method", "x-method-override"];
+    let values = names.into_iter().flat_map(|name| headers.get_all(name));
+    values.filter_map(|value| value.to_str().ok()).map(str::trim)
+}
+
 /// Whether a header that is a list has a word.
 fn has_word(headers: &HeaderMap, name: HeaderName, word: &[u8]) -> bool {
     headers.get_all(name).iter().any(|value| {

@@ -13,8 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use trailgate_identity::Identity;
 use trailgate_schemas::{
-    Actor, AssistantId, AuditEvent, AuthMethod, Decision, Kind, Micros, Outcome, Place, Required,
-    Resource, RunId, SessionId, SessionRule, SourceAddress, StreamId, ThreadId,
+    Actor, AssistantId, AuditEvent, AuthMethod, Decision, HoldId, Kind, Micros, Outcome, Place,
+    Required, Resource, RunId, SessionId, SessionRule, SourceAddress, StreamId, ThreadId,
 };
 
 use crate::gateway::Gateway;
@@ -70,6 +70,9 @@ struct Found {
     run: OnceLock<(RunId, Option<ThreadId>)>,
     assistant: OnceLock<AssistantId>,
     mark: OnceLock<&'static str>,
+    /// The rule by which it is held, and that rule's version.
+    rule: OnceLock<(String, String)>,
+    hold: OnceLock<HoldId>,
 }
 
 #[derive(Debug)]
@@ -153,6 +156,16 @@ impl Journal {
         }
     }
 
+    /// Says by which rule, of which version, it is held.
+    pub(crate) fn bind_rule(&self, rule: &str, version: &str) {
+        let _ = self.found.rule.set((rule.to_owned(), version.to_owned()));
+    }
+
+    /// Says as what it is held.
+    pub(crate) fn bind_hold(&self, hold: HoldId) {
+        let _ = self.found.hold.set(hold);
+    }
+
     /// Adds a factor of risk to every record from here on.
     pub(crate) fn mark(&self, factor: &'static str) {
         let _ = self.found.mark.set(factor);
@@ -196,6 +209,11 @@ impl Journal {
         }
         event.assistant_id = self.found.assistant.get().copied();
         event.risk_factors.extend(self.found.mark.get().map(ToString::to_string));
+        if let Some((rule, version)) = self.found.rule.get() {
+            event.policy_id = Some(rule.clone());
+            event.policy_version = Some(version.clone());
+        }
+        event.hold_id = self.found.hold.get().copied();
         event
     }
 

@@ -8,6 +8,7 @@ mod exchange;
 mod files;
 mod gateway;
 mod head;
+mod holds;
 mod join;
 mod journal;
 mod keys;
@@ -18,6 +19,7 @@ mod metrics;
 mod node;
 mod payload;
 mod piece;
+mod policy;
 mod proxy;
 mod pulse;
 mod raw;
@@ -40,7 +42,9 @@ pub use config::{
     BadName, BadUpstream, ConnectionConfig, ConnectionError, ConnectionKind, ConnectionName,
     GatewayConfig, ProxyConfig, TlsConfig, Upstream,
 };
+pub use holds::{Deciders, Deciding, Decisions, Holding, OpenError, SignedDecisions};
 pub use keys::ProxyKeys;
+pub use policy::{Policy, PolicyConfig, PolicyError};
 pub use proxy::{Deps, Proxy, ProxyError};
 pub use recorder::{Recorder, Recording, Unrecorded};
 pub use stage::{Config, KeysConfig, run};

@@ -147,6 +147,41 @@ pub const LOOKUP_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// How long the client's join waits for it; without it frames show what was injected.
 pub const LOOKUP_WAIT: Duration = Duration::from_secs(5);
 
+/// The longest body that is held for a person, unless the configuration says otherwise: longer than
+/// anybody reads before deciding.
+pub const HOLD_DEFAULT_BYTES: u64 = 1024 * 1024;
+
+/// Bytes of all bodies together that wait for a person, for minutes each; beyond it such a request
+/// is answered 503. A single one is not allowed to be longer either.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// One in so many exchanges may wait for a person, beyond it 503: the rest is for those that nobody
+/// has to decide about.
+pub const HELD_SHARE: usize = 4;
+
+/// Requests of one caller that wait at once, beyond it 429: more than reviewers can look at, and too
+/// few to take all places.
+pub const HELD_PER_CALLER: usize = 16;
+
+/// Clear bytes of one record of the spool: with its seal half of the longest record that a backbone
+/// takes.
+pub const SPOOL_PIECE_MAX_BYTES: usize = 512 * 1024;
+
+/// Claims whose end waits to be told. Beyond it the approver finds them expired.
+pub const CLAIMS_MAX: usize = 1024;
+
+/// How long the reader of decisions waits for one before it asks again: the most that a stop waits
+/// for it.
+pub const DECISIONS_WAIT: Duration = Duration::from_secs(1);
+
+/// How often the keys folder is read again because of a decision by an unknown key: anybody who can
+/// append to the topic can cause it.
+pub const DECIDERS_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often, in the time after which a connection counts as stalled, a request that waits says that
+/// it does not: a person thinks for longer than a model.
+pub const HELD_BEATS: u32 = 4;
+
 /// Bytes read at once from an upgraded connection: with half a character before them they fit in one
 /// record.
 pub const TUNNEL_READ_BYTES: usize = PIECE_MAX_BYTES - 16;

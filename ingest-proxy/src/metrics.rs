@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
-use trailgate_schemas::Outcome;
+use trailgate_schemas::{ClaimEnd, Outcome};
 use trailgate_service::Metrics;
 
 use crate::recorder::Unrecorded;
@@ -20,12 +20,15 @@ pub(crate) struct ProxyMetrics {
     pub(crate) connections: Gauge,
     pub(crate) sessions: Gauge,
     pub(crate) joins: Gauge,
+    pub(crate) held: Gauge,
     exchanges: Family<Label, Counter>,
     refusals: Family<Label, Counter>,
     failures: Family<Label, Counter>,
     bytes: Family<Label, Counter>,
     pieces: Family<Label, Counter>,
     acknowledgements: Family<Label, Counter>,
+    decisions: Family<Label, Counter>,
+    claims: Family<Label, Counter>,
     acknowledged: Histogram,
 }
 
@@ -46,6 +49,12 @@ impl ProxyMetrics {
             bytes: family("proxy_recorded_bytes", "Clear bytes that were recorded, by direction"),
             pieces: family("proxy_recorded_pieces", "Pieces that were recorded, by direction"),
             acknowledgements: family("proxy_acknowledgements", "Records, by how they came out"),
+            held: gauge("proxy_held", "Requests that wait for a person"),
+            decisions: family(
+                "proxy_decisions",
+                "Decisions that were read, by what became of them",
+            ),
+            claims: family("proxy_claims", "Held requests that ended here, by how"),
             acknowledged: metrics.register(
                 "proxy_acknowledged_seconds",
                 "Time from handing a record over until it was durable",
@@ -77,6 +86,14 @@ impl ProxyMetrics {
 
     pub(crate) fn closed(&self, outcome: Outcome) {
         self.exchanges.get_or_create(&[("outcome", outcome.word())]).inc();
+    }
+
+    pub(crate) fn decision(&self, outcome: &'static str) {
+        self.decisions.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn claim(&self, end: ClaimEnd) {
+        self.claims.get_or_create(&[("end", end.word())]).inc();
     }
 
     pub(crate) fn refused(&self, reason: &'static str) {

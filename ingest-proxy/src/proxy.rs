@@ -19,6 +19,7 @@ use crate::config::{ConnectionError, ProxyConfig};
 use crate::door::Door;
 use crate::files::server_tls;
 use crate::gateway::{Gateway, Parts};
+use crate::holds::{Decisions, Holding, Holds};
 use crate::journal::{Facts, Journal, Who, gateway_address, stage_resource};
 use crate::keys::ProxyKeys;
 use crate::limits::{SESSION_CLOSES_AT_ONCE, SESSION_SWEEP, TASKS_DRAIN_WAIT};
@@ -40,6 +41,8 @@ pub struct Deps {
     pub verifier: Arc<dyn Verify>,
     /// The keyed hashes.
     pub keys: ProxyKeys,
+    /// What holds operations for a person; none if nothing does.
+    pub holding: Option<Holding>,
 }
 
 /// Why the gateway does not start.
@@ -63,6 +66,7 @@ pub enum ProxyError {
 /// A gateway whose listeners are bound and do not accept yet.
 pub struct Proxy {
     gateway: Arc<Gateway>,
+    decisions: Option<Box<dyn Decisions>>,
     listeners: Vec<Listener>,
     addresses: Vec<(String, SocketAddr)>,
     health: trailgate_service::Health,
@@ -76,13 +80,17 @@ impl Proxy {
     pub async fn bind(config: ProxyConfig, deps: Deps) -> Result<Self, ProxyError> {
         config.check()?;
         let context = deps.context;
+        let max_exchanges = config.gateway.max_exchanges;
+        let (holds, decisions) =
+            deps.holding.map(|holding| Holds::new(holding, max_exchanges)).unzip();
         let gateway = Gateway::new(Parts {
             clock: context.clock,
             ids: context.ids,
             keys: deps.keys,
             metrics: ProxyMetrics::register(&context.metrics),
             recorder: deps.recorder,
-            max_exchanges: config.gateway.max_exchanges,
+            holds,
+            max_exchanges,
             stall: Duration::from_secs(config.gateway.stall_timeout_s),
             idle: Duration::from_secs(config.gateway.idle_timeout_s),
             stop: context.stop,
@@ -109,7 +117,7 @@ impl Proxy {
                 sources: Sources::of_each(config.gateway.of_each_source()),
             });
         }
-        Ok(Self { gateway, listeners, addresses, health: context.health })
+        Ok(Self { gateway, decisions, listeners, addresses, health: context.health })
     }
 
     /// Each connection's name and the address it is bound to.
@@ -121,7 +129,7 @@ impl Proxy {
     /// Serves until the stop is asked for; then ends in order: listeners, connections, tasks that
     /// outlived their requests, sessions.
     pub async fn run(self) {
-        let Self { gateway, listeners, addresses, health } = self;
+        let Self { gateway, decisions, listeners, addresses, health } = self;
         let part = health.part("ingest-proxy");
         for ((connection, address), listener) in addresses.iter().zip(&listeners) {
             tracing::info!(connection, %address, "listens");
@@ -131,11 +139,12 @@ impl Proxy {
         }
         let stage = open_stage(&gateway);
         let sweeping = tokio::spawn(sweep(Arc::clone(&gateway)));
+        let following = tokio::spawn(follow(Arc::clone(&gateway), decisions));
         part.ready();
         join_all(listeners.into_iter().map(Listener::run)).await;
         part.not_ready("stopping");
-        // It ends with the same stop.
-        let _ = sweeping.await;
+        // They end with the same stop.
+        let _ = tokio::join!(sweeping, following);
         gateway.tasks.close();
         if timeout(TASKS_DRAIN_WAIT, gateway.tasks.wait()).await.is_err() {
             tracing::warn!(left = gateway.tasks.len(), "tasks did not end in time");
@@ -184,6 +193,13 @@ fn open_stage(gateway: &Arc<Gateway>) -> Arc<Journal> {
         });
     }
     stage
+}
+
+/// Takes decisions to those who wait for them, until the stop.
+async fn follow(gateway: Arc<Gateway>, decisions: Option<Box<dyn Decisions>>) {
+    if let (Some(holds), Some(decisions)) = (gateway.holds.clone(), decisions) {
+        holds.follow(decisions, &gateway).await;
+    }
 }
 
 /// Closes sessions that fell silent, until the stop.

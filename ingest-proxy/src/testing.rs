@@ -63,6 +63,7 @@ pub(crate) fn journal(tape: &Arc<Tape>) -> Arc<Journal> {
         keys: ProxyKeys::new(SessionKey::new(&[1; 32]), &[2; 32], &[3; 32]),
         metrics: ProxyMetrics::register(&Metrics::default()),
         recorder: Arc::new(Arc::clone(tape)),
+        holds: None,
         max_exchanges: 1,
         stall: Duration::from_secs(60),
         idle: Duration::from_secs(60),

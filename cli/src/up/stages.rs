@@ -104,6 +104,7 @@ async fn gateway(up: &Up, authenticator: Arc<Authenticator>) -> anyhow::Result<(
         recorder: Arc::new(writer.clone()),
         verifier: authenticator,
         keys: ProxyKeys::new(session, token.bytes(), digest.bytes()),
+        holding: None,
         context,
     };
     Proxy::bind(gateway_config(langgraph, up.ports.proxy)?, deps).await?.run().await;

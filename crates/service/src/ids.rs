@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use trailgate_schemas::{EventId, ProducerId, StreamId};
+use trailgate_schemas::{ClaimId, EventId, HoldId, ProducerId, StreamId};
 use uuid::Uuid;
 
 /// Where new ids come from.
@@ -23,6 +23,16 @@ pub trait Ids: Send + Sync + 'static {
     /// A new producing process's id.
     fn producer(&self) -> ProducerId {
         ProducerId(self.next())
+    }
+
+    /// The id of what is held.
+    fn hold(&self) -> HoldId {
+        HoldId(self.next())
+    }
+
+    /// The id of a request that waits for a decision.
+    fn claim(&self) -> ClaimId {
+        ClaimId(self.next())
     }
 }
 

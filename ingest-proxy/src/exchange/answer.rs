@@ -32,7 +32,7 @@ impl Answered {
         if self.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return self.switch().await;
         }
-        let Self { caller, exchange, asked, admitted, response, own_head, .. } = self;
+        let Self { caller, mut exchange, asked, admitted, response, own_head, .. } = self;
         let journal = Arc::clone(&exchange.journal);
         let (mut head, body) = response.into_parts();
         let status = head.status;
@@ -68,8 +68,11 @@ impl Answered {
         for event in told(&journal, asked, &admitted, status) {
             relay.behind(event);
         }
+        if let Some(event) = exchange.answered(status) {
+            relay.behind(event);
+        }
         // From here on the relay closes the stream.
-        let journal = exchange.hand_on();
+        let journal = exchange.hand_on(Outcome::Unknown);
         if relay.begin(FIRST_RESPONSE_PIECE_WAIT).await.is_err() {
             journal.gateway().metrics.failed("record_unavailable");
             return Err(Stopped::AnswerUnrecorded(request_id(&caller)));
@@ -106,12 +109,15 @@ impl Answered {
             journal.break_off();
             let mut event = journal.allowed(Kind::Response, Outcome::Unknown);
             event.reason = Some("record_unavailable".to_owned());
-            exchange.hand_on().close_behind(event);
+            exchange.hand_on(Outcome::Unknown).close_behind(event);
             return Err(Stopped::AnswerUnrecorded(request_id(&caller)));
         }
         let ends = Ends { client: upgrade.client, upstream };
-        let tunnel =
-            Tunnel::new(exchange.hand_on(), &upgrade.protocol, caller.door.record_max_bytes);
+        let tunnel = Tunnel::new(
+            exchange.hand_on(Outcome::Unknown),
+            &upgrade.protocol,
+            caller.door.record_max_bytes,
+        );
         journal.gateway().spawn(tunnel.run(ends));
         Ok(Response::from_parts(head, Payload::Empty))
     }

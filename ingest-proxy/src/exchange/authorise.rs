@@ -1,4 +1,5 @@
-//! Who calls, what is asked, and whether the one may do the other.
+//! Who calls, what is asked, and whether the one may do the other, may not, or may when a person has
+//! said so.
 
 use std::sync::Arc;
 
@@ -7,11 +8,12 @@ use trailgate_identity::{Identity, Problem};
 use trailgate_schemas::{Kind, SessionThing};
 
 use crate::config::ConnectionKind;
-use crate::door::Permit;
+use crate::door::{Door, Permit};
 use crate::exchange::accept::Arrived;
+use crate::exchange::hold::{AskedHold, ask_to_hold};
 use crate::exchange::refuse::{Refused, Stopped};
 use crate::journal::Who;
-use crate::langgraph::{Operation, SessionOf};
+use crate::langgraph::{Operation, PathError, SessionOf};
 
 /// A request whose caller is verified.
 pub(crate) struct Verified {
@@ -24,6 +26,8 @@ pub(crate) struct Named {
     arrived: Arrived,
     identity: Arc<Identity>,
     asked: Asked,
+    /// The path, in the form that rules look at.
+    path: String,
 }
 
 /// A request that may go on.
@@ -31,6 +35,8 @@ pub(crate) struct Allowed {
     pub(crate) arrived: Arrived,
     pub(crate) identity: Arc<Identity>,
     pub(crate) asked: Asked,
+    /// What it has to wait for first.
+    pub(crate) hold: Option<AskedHold>,
     /// The door's own word for it.
     pub(crate) _permit: Permit,
 }
@@ -66,11 +72,15 @@ impl Verified {
         let (method, path) = (&arrived.head.method, arrived.head.uri.path());
         let door = &arrived.caller.door;
         let operation = Operation::classify(method, path, &door.mount_prefix);
+        let plain = plain_path(door, path);
+        let operation = plain.as_ref().map_err(|error| *error).and(operation);
         let asked = match (door.kind, &arrived.upgrade, operation) {
             (ConnectionKind::Langgraph, _, Ok(operation)) => Ok(Asked::Langgraph(operation)),
             (ConnectionKind::Langgraph, _, Err(error)) => Err(error),
             // A path that leads out of the base would leave what the connection stands for.
             (ConnectionKind::Http, _, Err(error)) if door.upstream.has_base() => Err(error),
+            // Nor may a rule see another path than the upstream does.
+            (ConnectionKind::Http, _, Err(error)) if plain.is_err() => Err(error),
             (ConnectionKind::Http, None, _) => Ok(Asked::Http),
             (ConnectionKind::Http, Some(_), _) => Ok(Asked::Upgrade),
         };
@@ -84,15 +94,18 @@ impl Verified {
                 return Err(Refused::new(caller, &head, "http.request", who, problem).into());
             }
         };
-        Ok(Named { arrived, identity, asked })
+        Ok(Named { arrived, identity, asked, path: plain.unwrap_or_default() })
     }
 }
 
 impl Named {
     pub(super) fn authorise(self) -> Result<Allowed, Stopped> {
-        let Self { arrived, identity, asked } = self;
+        let Self { arrived, identity, asked, path } = self;
         match arrived.caller.door.permit(&identity) {
-            Some(permit) => Ok(Allowed { arrived, identity, asked, _permit: permit }),
+            Some(permit) => {
+                let (arrived, hold) = ask_to_hold(arrived, &identity, asked, &path)?;
+                Ok(Allowed { arrived, identity, asked, hold, _permit: permit })
+            }
             None => {
                 let status = StatusCode::FORBIDDEN;
                 let problem = Problem::new("not_in_group", status, "Not allowed")
@@ -103,6 +116,16 @@ impl Named {
                 Err(Refused::new(caller, &head, asked.operation(), who, problem).into())
             }
         }
+    }
+}
+
+/// The path as rules look at it. Where none does it may be written in any way.
+fn plain_path(door: &Door, path: &str) -> Result<String, PathError> {
+    match &door.gateway.holds {
+        Some(holds) if holds.reads_paths_of(&door.name) => {
+            Operation::plain_path(path, &door.mount_prefix)
+        }
+        Some(_) | None => Ok(String::new()),
     }
 }
 

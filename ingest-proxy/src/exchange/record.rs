@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 use futures::future::poll_fn;
 use http::StatusCode;
 use http::request::Parts;
-use http_body::Body;
+use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trailgate_identity::Problem;
 use trailgate_schemas::{Kind, Outcome};
 
@@ -18,6 +18,7 @@ use crate::credentials::{recorded_headers, scrubbed};
 use crate::exchange::Exchange;
 use crate::exchange::accept::{CallerAt, Upgrade};
 use crate::exchange::authorise::{Allowed, Asked};
+use crate::exchange::hold::{AskedHold, WholeHold};
 use crate::exchange::refuse::{Failed, Stopped, request_id, source};
 use crate::journal::{Facts, Journal, Pending, Who};
 use crate::langgraph::{
@@ -39,6 +40,7 @@ pub(crate) struct Recorded {
     pub(crate) asked: Asked,
     pub(crate) admitted: Admitted,
     pub(crate) upgrade: Option<Upgrade>,
+    pub(crate) hold: Option<WholeHold>,
 }
 
 /// What admission found in a request's body.
@@ -54,13 +56,16 @@ pub(crate) enum Admitted {
 impl Allowed {
     pub(super) async fn record(self) -> Result<Recorded, Stopped> {
         let thing = self.session_thing();
-        let Self { arrived, identity, asked, _permit } = self;
+        let Self { arrived, identity, asked, hold, _permit } = self;
         let (caller, head) = (arrived.caller, arrived.head);
         let room = caller.door.room(&thing);
         let facts = facts(&caller, &head, asked, (Who::Caller(identity), &room));
         let gateway = Arc::clone(&caller.door.gateway);
         let journal = Journal::open(gateway, facts, arrived.pulse, Some(arrived.slot));
         let exchange = Exchange::open(Arc::clone(&journal));
+        if let Some(AskedHold { ruling, .. }) = &hold {
+            journal.bind_rule(&ruling.name, &ruling.version);
+        }
         let mut relay = Relay::new(
             arrived.body,
             Side::Request,
@@ -84,30 +89,80 @@ impl Allowed {
             Asked::Http | Asked::Upgrade => BodyDuty::Pass,
         };
         let upgrade = arrived.upgrade;
-        let read = read(exchange, relay, duty, &caller).await?;
-        let Read { exchange, payload, admitted } = read;
-        Ok(Recorded { caller, exchange, head, payload, asked, admitted, upgrade })
+        let bound = WholeBound::of(duty, hold.as_ref(), &caller);
+        let read = read(exchange, relay, (duty, bound), &caller).await?;
+        let Read { exchange, body, admitted } = read;
+        let (payload, hold) = match (body, hold) {
+            (Body::Passing(relay), None) if relay.is_end_stream() => (Payload::Empty, None),
+            (Body::Passing(relay), None) => (Payload::Relay(relay), None),
+            (Body::Whole(body, place), Some(hold)) => {
+                let shown = (recorded_head(&caller, &head), Media::of(&head.headers));
+                (Payload::whole(body.clone()), Some(hold.whole(body, shown, place)))
+            }
+            (Body::Whole(body, _), None) => (Payload::whole(body), None),
+            // What is held was read whole.
+            (Body::Passing(_), Some(_)) => return Err(cut_short(exchange, Cut::Closed, &caller)),
+        };
+        Ok(Recorded { caller, exchange, head, payload, asked, admitted, upgrade, hold })
     }
 }
 
 struct Read {
     exchange: Exchange,
-    payload: Payload,
+    body: Body,
     admitted: Admitted,
+}
+
+/// A request's body.
+enum Body {
+    /// It goes on as it comes.
+    Passing(Box<Relay<Incoming>>),
+    /// It was read whole.
+    Whole(Bytes, WholePlace),
+}
+
+/// How much of a body may be read whole, and what is said of a longer one.
+struct WholeBound {
+    max: usize,
+    code: &'static str,
+    status: StatusCode,
+    /// Bytes of all such bodies together.
+    bytes: Arc<Semaphore>,
+}
+
+impl WholeBound {
+    /// None if the body need not be read whole.
+    fn of(duty: BodyDuty, hold: Option<&AskedHold>, caller: &CallerAt) -> Option<Self> {
+        let door = &caller.door;
+        match (hold, duty) {
+            (Some(AskedHold { holds, .. }), _) => Some(Self {
+                max: holds.max_bytes,
+                code: "hold_too_large",
+                status: StatusCode::FORBIDDEN,
+                bytes: Arc::clone(&holds.bytes),
+            }),
+            (None, BodyDuty::Pass) => None,
+            (None, _) => Some(Self {
+                max: door.run_max_bytes,
+                code: "body_too_long",
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                bytes: Arc::clone(&door.gateway.whole_bytes),
+            }),
+        }
+    }
 }
 
 async fn read(
     exchange: Exchange,
     relay: Relay<Incoming>,
-    duty: BodyDuty,
+    (duty, bound): (BodyDuty, Option<WholeBound>),
     caller: &CallerAt,
 ) -> Result<Read, Stopped> {
-    if duty == BodyDuty::Pass {
-        let payload =
-            if relay.is_end_stream() { Payload::Empty } else { Payload::Relay(Box::new(relay)) };
-        return Ok(Read { exchange, payload, admitted: Admitted::Unread });
-    }
-    let (body, place) = match collect(relay, &exchange.journal, caller.door.run_max_bytes).await {
+    let Some(bound) = bound else {
+        let body = Body::Passing(Box::new(relay));
+        return Ok(Read { exchange, body, admitted: Admitted::Unread });
+    };
+    let (body, place) = match collect(relay, &bound).await {
         Ok(collected) => collected,
         Err(Uncollected::Cut(cut)) => return Err(cut_short(exchange, cut, caller)),
         Err(Uncollected::Refused(problem)) => return Err(denied(exchange, *problem)),
@@ -131,7 +186,7 @@ async fn read(
             if forged > 0 {
                 exchange.journal.mark("forged_metadata");
             }
-            Ok(Read { exchange, payload: Payload::whole(body), admitted })
+            Ok(Read { exchange, body: Body::Whole(body, place), admitted })
         }
         Err(error) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -180,7 +235,7 @@ enum Uncollected {
 }
 
 /// The place that a body read whole takes in memory.
-struct WholePlace {
+pub(crate) struct WholePlace {
     bytes: usize,
     _permits: Vec<OwnedSemaphorePermit>,
 }
@@ -194,23 +249,20 @@ impl WholePlace {
 /// Reads the rest of a body, as it is recorded.
 async fn collect(
     mut relay: Relay<Incoming>,
-    journal: &Journal,
-    max: usize,
+    bound: &WholeBound,
 ) -> Result<(Bytes, WholePlace), Uncollected> {
     let mut place = WholePlace { bytes: 0, _permits: Vec::new() };
     let mut whole = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut relay).poll_frame(cx)).await {
         let Ok(bytes) = frame.map_err(Uncollected::Cut)?.into_data() else { continue };
-        if whole.len() + bytes.len() > max {
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let problem = Problem::new("body_too_long", status, "The body is too long")
+        if whole.len() + bytes.len() > bound.max {
+            let problem = Problem::new(bound.code, bound.status, "The body is too long")
                 .detail("This body has to be read whole before it may pass.")
-                .with("limit", max);
+                .with("limit", bound.max);
             return Err(Uncollected::Refused(Box::new(problem)));
         }
         let permits = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let whole_bytes = Arc::clone(&journal.gateway().whole_bytes);
-        match whole_bytes.try_acquire_many_owned(permits) {
+        match Arc::clone(&bound.bytes).try_acquire_many_owned(permits) {
             Ok(permits) => place._permits.push(permits),
             Err(_) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -233,7 +285,7 @@ fn denied(exchange: Exchange, problem: Problem) -> Stopped {
 fn cut_short(exchange: Exchange, cut: Cut, caller: &CallerAt) -> Stopped {
     match cut {
         Cut::Unrecorded | Cut::Closed => {
-            let journal = exchange.hand_on();
+            let journal = exchange.hand_on(Outcome::Failed);
             let mut event = journal.allowed(Kind::Request, Outcome::Failed);
             event.reason = Some("record_unavailable".to_owned());
             journal.close_behind(event);

@@ -11,6 +11,7 @@ use crate::credentials::scrubbed;
 use crate::exchange::Exchange;
 use crate::exchange::accept::CallerAt;
 use crate::head::X_REQUEST_ID;
+use crate::holds::Ruling;
 use crate::journal::Who;
 use crate::limits::TARGET_MAX_BYTES;
 use crate::payload::Payload;
@@ -26,6 +27,8 @@ pub(crate) enum Stopped {
     Unrecorded(HeaderValue),
     /// The upstream was asked, and what became of it could not be recorded.
     AnswerUnrecorded(HeaderValue),
+    /// The gateway ends while a person was waited for.
+    Stopping(HeaderValue),
 }
 
 /// A request that was not let in.
@@ -38,6 +41,8 @@ pub(crate) struct Refused {
     method: Option<String>,
     path: Option<String>,
     resource_path: String,
+    /// The rule because of which, and its version.
+    rule: Option<(String, String)>,
 }
 
 /// An exchange that failed after its request was recorded.
@@ -71,8 +76,15 @@ impl Refused {
             method: Some(head.method.as_str().to_owned()),
             path: Some(path),
             resource_path: head.uri.path().to_owned(),
+            rule: None,
             caller,
         }
+    }
+
+    /// Because of this rule.
+    pub(crate) fn by(mut self, ruling: Ruling) -> Self {
+        self.rule = Some((ruling.name, ruling.version));
+        self
     }
 
     /// What could not be read as a request; it was answered by whoever tried.
@@ -86,6 +98,7 @@ impl Refused {
             method: None,
             path: None,
             resource_path: String::new(),
+            rule: None,
             caller,
         }
     }
@@ -136,6 +149,10 @@ impl Refused {
         event.status = Some(i32::from(self.problem.status().as_u16()));
         event.reason = Some(self.problem.code().to_owned());
         event.decision = Some(Decision::Deny);
+        if let Some((rule, version)) = &self.rule {
+            event.policy_id = Some(rule.clone());
+            event.policy_version = Some(version.clone());
+        }
         event
     }
 }
@@ -147,6 +164,7 @@ impl Stopped {
             Self::Failed(failed) => failed.answer().await,
             Self::Unrecorded(id) => answer(&record_unavailable(), id),
             Self::AnswerUnrecorded(id) => answer(&answer_unrecorded(), id),
+            Self::Stopping(id) => answer(&stopping(), id),
         }
     }
 }
@@ -167,7 +185,7 @@ impl Refused {
 impl Failed {
     async fn answer(self) -> Response<Payload> {
         let Self { exchange, problem, outcome } = self;
-        let journal = exchange.hand_on();
+        let journal = exchange.hand_on(outcome);
         let gateway = journal.gateway();
         gateway.metrics.failed(problem.code());
         let id = HeaderValue::from_str(&journal.facts().request_id);
@@ -225,6 +243,13 @@ fn answer_unrecorded() -> Problem {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Problem::new("record_unavailable", status, "The answer can't be recorded now")
         .detail("The upstream was asked; it is not known whether it did what was asked.")
+}
+
+fn stopping() -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new("gateway_stopped", status, "The gateway ends")
+        .detail("Nobody has decided yet, and the request was not passed on. Ask again.")
+        .retry_after(std::time::Duration::from_secs(1))
 }
 
 fn answer(problem: &Problem, id: HeaderValue) -> Response<Payload> {

@@ -58,7 +58,7 @@ pub use admit::{
 pub use plan::{ASKED_KEY, Asked, Fate, Field, Injected, REQUEST_KEY, StripPlan, TASKS};
 pub use restore::{plan_of_run, restore_runs};
 pub use route::{
-    Access, AnswerDuty, BodyDuty, CreateStyle, Operation, PathError, Scope, SessionOf,
+    Access, AnswerDuty, BodyDuty, CreateStyle, OPERATIONS, Operation, PathError, Scope, SessionOf,
 };
 pub use scrub::scrub;
 pub use side::{Claim, Lookup, Recorder, RunPlace, Runs, SideJoin};

@@ -178,6 +178,15 @@ impl Operation {
         path::classify(method, path, mount_prefix)
     }
 
+    /// The path in its normal form, as patterns of rules are matched against it; `mount_prefix` is
+    /// taken off.
+    ///
+    /// # Errors
+    /// [`PathError`] if any server might read it as another path.
+    pub fn plain_path(path: &str, mount_prefix: &str) -> Result<String, PathError> {
+        path::plain(path, mount_prefix)
+    }
+
     /// The word for `AuditEvent.operation`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -409,6 +418,53 @@ impl Operation {
         }
     }
 }
+
+/// Every word that [`Operation::name`] gives.
+pub const OPERATIONS: [&str; 43] = [
+    "run.create.stream",
+    "run.create.wait",
+    "run.create.background",
+    "run.create.batch",
+    "run.join",
+    "run.stream",
+    "run.read",
+    "run.list",
+    "run.cancel",
+    "run.cancel_many",
+    "run.delete",
+    "thread.stream",
+    "thread.state.read",
+    "thread.state.edit",
+    "thread.history.read",
+    "thread.copy",
+    "thread.create",
+    "thread.read",
+    "thread.edit",
+    "thread.delete",
+    "thread.search",
+    "thread.prune",
+    "assistant.create",
+    "assistant.read",
+    "assistant.edit",
+    "assistant.delete",
+    "assistant.search",
+    "cron.create",
+    "cron.read",
+    "cron.edit",
+    "cron.delete",
+    "cron.search",
+    "store.create",
+    "store.read",
+    "store.edit",
+    "store.delete",
+    "store.search",
+    "mcp",
+    "a2a",
+    "thread.command",
+    "thread.events",
+    "meta",
+    "other",
+];
 
 const fn named(access: Access, words: [&'static str; 5]) -> &'static str {
     match access {

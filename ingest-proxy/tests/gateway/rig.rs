@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use trailgate_identity::{Identity, Refusal};
-use trailgate_ingest_proxy::{Deps, Proxy, ProxyConfig, ProxyKeys, Verify, Verifying};
+use trailgate_ingest_proxy::{Deps, Holding, Proxy, ProxyConfig, ProxyKeys, Verify, Verifying};
 use trailgate_schemas::{AuthMethod, Micros, SessionKey};
 use trailgate_service::{Context, Stop};
 use trailgate_testkit::Upstream;
@@ -140,6 +140,14 @@ pub(crate) fn connection(kind: &str, upstream: &str, lines: &str) -> String {
 
 /// Starts a gateway with one connection.
 pub(crate) async fn gateway(text: &str) -> (Tape, Context, SocketAddr, JoinHandle<()>) {
+    gateway_holding(text, None).await
+}
+
+/// Starts a gateway with one connection, that may hold operations.
+pub(crate) async fn gateway_holding(
+    text: &str,
+    holding: Option<Holding>,
+) -> (Tape, Context, SocketAddr, JoinHandle<()>) {
     trailgate_service::install_crypto();
     let config: ProxyConfig =
         trailgate_service::parse(Path::new("test.toml"), text, &BTreeMap::new()).unwrap();
@@ -150,6 +158,7 @@ pub(crate) async fn gateway(text: &str) -> (Tape, Context, SocketAddr, JoinHandl
         recorder: Arc::new(tape.clone()),
         verifier: Arc::new(Door),
         keys: ProxyKeys::new(SessionKey::new(&[1; 32]), &[2; 32], &[3; 32]),
+        holding,
     };
     let proxy = Proxy::bind(config, deps).await.unwrap();
     let address = proxy.addresses()[0].1;

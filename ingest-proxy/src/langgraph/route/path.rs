@@ -162,6 +162,27 @@ fn inside<'p>(path: &'p str, mount_prefix: &str) -> &'p str {
     }
 }
 
+/// The path in its normal form, below the mount prefix: what a rule's pattern is matched against. A
+/// path that some server might read as another is none: besides what [`classify`] refuses, escapes
+/// that stand for a slash or for an escape, backslashes, parameters of segments, and controls.
+pub(super) fn plain(path: &str, mount_prefix: &str) -> Result<String, PathError> {
+    let decoded = decoded(path)?;
+    let unlike = |c: char| matches!(c, '\\' | '%' | ';') || c.is_control();
+    let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+    if decoded.contains(unlike) || slashes(&decoded) != slashes(path) {
+        return Err(PathError::Ambiguous);
+    }
+    let inside = inside(&decoded, mount_prefix);
+    let inside = inside.strip_prefix('/').unwrap_or(inside);
+    let inside = inside.strip_suffix('/').unwrap_or(inside);
+    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..");
+    if inside.is_empty() || inside.split('/').all(is_plain) {
+        Ok(format!("/{inside}"))
+    } else {
+        Err(PathError::Ambiguous)
+    }
+}
+
 fn decoded(path: &str) -> Result<String, PathError> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

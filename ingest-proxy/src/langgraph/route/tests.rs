@@ -85,7 +85,99 @@ fn a_mount_prefix_is_taken_off_and_a_path_beside_it_is_still_seen() {
     }
 }
 
+#[test]
+fn a_path_has_one_plain_form_however_it_is_written() {
+    let cases = [
+        ("/admin/users", "/admin/users"),
+        ("/admin/users/", "/admin/users"),
+        ("/%61dmin/user%73", "/admin/users"),
+        ("/caf%C3%A9", "/caf\u{e9}"),
+        ("/a%20b", "/a b"),
+        ("/", "/"),
+        ("", "/"),
+    ];
+    for (path, plain) in cases {
+        assert_eq!(Operation::plain_path(path, "").as_deref(), Ok(plain), "{path}");
+    }
+    assert_eq!(Operation::plain_path("/lg/runs", "/lg").as_deref(), Ok("/runs"));
+    assert_eq!(Operation::plain_path("/runs", "/lg").as_deref(), Ok("/runs"));
+}
+
+#[test]
+fn a_path_that_any_server_might_read_otherwise_has_no_plain_form() {
+    let paths = [
+        "/a/../admin",
+        "/a/./b",
+        "//admin",
+        "/a//b",
+        "/a/%2e%2e/admin",
+        "/a%2fb",
+        "/a%2Fb",
+        "/a%5cb",
+        "/a\\b",
+        "/%2561dmin",
+        "/admin;x=1",
+        "/admin%3bx",
+        "/admin%00",
+        "/a%0ab",
+        "/%zz",
+        "/%ff",
+        "/a%",
+    ];
+    for path in paths {
+        assert!(Operation::plain_path(path, "").is_err(), "{path}");
+    }
+}
+
+#[test]
+fn every_operation_has_a_name_that_rules_may_say() {
+    use Operation as Op;
+    let scopes = [Scope::Thread(None), Scope::Stateless];
+    let styles = [CreateStyle::Stream, CreateStyle::Wait, CreateStyle::Background];
+    let accesses = [Access::Create, Access::Read, Access::Edit, Access::Delete, Access::Search];
+    let mut all = vec![
+        Op::RunCreateBatch,
+        Op::RunJoin(None, None),
+        Op::RunStream(None, None),
+        Op::RunRead(None, None),
+        Op::RunList(None),
+        Op::RunCancel(None, None),
+        Op::RunCancelMany,
+        Op::RunDelete(None, None),
+        Op::ThreadStream(None),
+        Op::StateRead(None),
+        Op::StateEdit(None),
+        Op::HistoryRead(None),
+        Op::ThreadCopy(None),
+        Op::ThreadPrune,
+        Op::Mcp,
+        Op::A2a,
+        Op::Command(None),
+        Op::CommandEvents(None),
+        Op::Meta,
+        Op::Other,
+    ];
+    for scope in scopes {
+        all.extend(styles.map(|style| Op::RunCreate(style, scope)));
+    }
+    for access in accesses {
+        all.extend([Op::Thread(access, None), Op::Assistant(access, None)]);
+        all.extend([Op::Cron(access, None), Op::Store(access)]);
+    }
+    let names: std::collections::BTreeSet<_> = all.iter().map(Op::name).collect();
+    assert_eq!(names, std::collections::BTreeSet::from(OPERATIONS));
+}
+
 proptest! {
+    #[test]
+    fn a_plain_path_is_what_is_classified_and_stays_as_it_is(path in "/[a-z%/.;+2fF5cC]{0,24}") {
+        if let Ok(plain) = Operation::plain_path(&path, "") {
+            prop_assert!(Operation::classify(&Method::GET, &path, "").is_ok(), "{}", path);
+            prop_assert_eq!(Operation::plain_path(&plain, ""), Ok(plain.clone()));
+            prop_assert!(plain.starts_with('/') && !plain.contains("//"));
+        }
+    }
+
     #[test]
     fn no_path_panics(path in "\\PC{0,60}", method in "GET|POST|HEAD|DELETE|PATCH|PUT|TRACE") {
         let _ = Operation::classify(&method.parse().unwrap(), &path, "/x");
