@@ -1,6 +1,7 @@
 //! What of a head goes on, in either direction (RFC 9110 §7.6.1): what belongs to one hop stays
 //! there, the caller's credential ends here, and what names the caller is the gateway's to say.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -10,7 +11,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::credentials::is_credential_header;
+use crate::credentials::{is_credential_header, percent_decoded};
 
 /// What the gateway tells the upstream of a request.
 pub(crate) struct Told<'a> {
@@ -99,12 +100,21 @@ pub(crate) fn asked_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     (!is_http && protocols.next().is_none()).then(|| protocol.clone())
 }
 
-/// The methods that headers ask an upstream to take a request for, in place of its own. Some servers
-/// do so, so what is held by its method must not pass by another.
-pub(crate) fn other_methods(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// The methods that headers or query ask an upstream to take a request for, in place of its own. Some
+/// servers do so, so what is held by its method must not pass by another.
+pub(crate) fn other_methods<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+) -> impl Iterator<Item = Cow<'a, str>> {
     let names = ["x-http-method-override", "x-http-method", "x-method-override"];
     let values = names.into_iter().flat_map(|name| headers.get_all(name));
-    values.filter_map(|value| value.to_str().ok()).map(str::trim)
+    let of_headers = values.filter_map(|value| value.to_str().ok());
+    let pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
+    let of_query = pairs.filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (percent_decoded(name) == "_method").then(|| percent_decoded(value))
+    });
+    of_headers.map(|value| Cow::Borrowed(value.trim())).chain(of_query)
 }
 
 /// Whether a header that is a list has a word.
@@ -228,6 +238,14 @@ mod tests {
         assert_eq!(out["host"], "upstream:80");
         assert!(!out.contains_key("x-forwarded-user") && !out.contains_key("forwarded"));
         assert!(!out.contains_key("x-real-ip"));
+    }
+
+    #[test]
+    fn another_method_may_be_asked_for_by_a_header_or_the_query() {
+        let asks = headers(&[("x-http-method-override", " DELETE "), ("x-method-override", "PUT")]);
+        let found: Vec<_> = other_methods(&asks, Some("a=1&%5fmethod=p%61tch&method=x")).collect();
+        assert_eq!(found, ["DELETE", "PUT", "patch"]);
+        assert_eq!(other_methods(&HeaderMap::new(), None).count(), 0);
     }
 
     #[test]

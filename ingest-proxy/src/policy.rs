@@ -58,12 +58,6 @@ pub(crate) struct Ground {
 }
 
 impl PolicyConfig {
-    /// Holds by the rules of `file`, and else as is usual.
-    #[must_use]
-    pub const fn of(file: PathBuf) -> Self {
-        Self { file, hold_max_bytes: HOLD_DEFAULT_BYTES }
-    }
-
     /// Reads and checks the rule file, and takes the keys that holding needs.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ pub struct Asked<'a> {
     /// The connection's name.
     pub connection: &'a str,
     /// Every method that the upstream may take it for: that of the request, and those which its
-    /// headers ask to be taken instead.
+    /// headers or its query ask to be taken instead.
     pub methods: &'a [&'a str],
     /// The path in its normal form, below the connection's mount prefix.
     pub path: &'a str,

@@ -95,8 +95,10 @@ fn ruling(
     (identity, asked): (&Identity, Asked),
     path: &str,
 ) -> Option<Ruling> {
-    let mut methods = vec![arrived.head.method.as_str()];
-    methods.extend(other_methods(&arrived.head.headers));
+    let head = &arrived.head;
+    let others: Vec<_> = other_methods(&head.headers, head.uri.query()).collect();
+    let mut methods = vec![head.method.as_str()];
+    methods.extend(others.iter().map(AsRef::as_ref));
     holds.ruling(&AskedOfRules {
         connection: &arrived.caller.door.name,
         methods: &methods,

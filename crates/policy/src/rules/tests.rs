@@ -161,3 +161,15 @@ fn more_rules_than_a_request_may_be_held_against_are_refused() {
     let many = (0..=RULES_MAX).map(|n| format!("[[hold]]\nname = \"r{n}\"\nreviewers = [\"x\"]\n"));
     assert!(parse(&many.collect::<String>()).unwrap_err().ends_with("more than 256 rules"));
 }
+
+#[test]
+fn the_rules_that_people_are_told_to_write_are_rules() {
+    let readme = include_str!("../../README.md");
+    let guide = include_str!("../../../../docs/guide.md");
+    for (text, begin) in [(readme, "```toml\n[[hold]]"), (guide, "```toml\n# rules.toml")] {
+        let (_, rest) = text.split_once(begin).unwrap();
+        let (rest, _) = rest.split_once("\n```").unwrap();
+        let begin = begin.strip_prefix("```toml\n").unwrap();
+        assert!(rules(&format!("{begin}{rest}")).reads_paths_of("tickets") || text == readme);
+    }
+}
