@@ -168,7 +168,7 @@ mod tests {
             |case| case.body.clear(),
             // From the end of one part to the beginning of the next.
             |case| {
-                case.subject.push_str("t");
+                case.subject.push('t');
                 case.connection = "ools".to_owned();
             },
         ];

@@ -15,7 +15,7 @@ use trailgate_topics::{Ack, AppendError, Appender, NewRecord, Offset, Topic};
 pub(crate) struct Desk {
     pub(crate) log: Arc<Log>,
     pub(crate) key: SigningKey,
-    decided: mpsc::UnboundedSender<Bytes>,
+    decided: mpsc::Sender<Bytes>,
 }
 
 /// Keeps what is appended; a topic may be refused.
@@ -25,7 +25,7 @@ pub(crate) struct Log {
     refused: Mutex<Vec<Topic>>,
 }
 
-struct Read(mpsc::UnboundedReceiver<Bytes>);
+struct Read(mpsc::Receiver<Bytes>);
 
 impl Decisions for Read {
     fn next(&mut self) -> Deciding<'_> {
@@ -64,7 +64,7 @@ impl Log {
 impl Desk {
     /// A desk, and what a gateway needs to hold for it by `rules`.
     pub(crate) fn new(rules: &str, max_bytes: usize) -> (Self, Holding) {
-        let (decided, read) = mpsc::unbounded_channel();
+        let (decided, read) = mpsc::channel(DECISIONS_MAX);
         let log = Arc::new(Log::default());
         let key = SigningKey::new(Secret::new([9; 32]));
         let holding = Holding {
@@ -87,7 +87,7 @@ impl Desk {
 
     /// Lets every gateway read these bytes.
     pub(crate) fn send(&self, signed: Vec<u8>) {
-        self.decided.send(signed.into()).unwrap();
+        self.decided.try_send(signed.into()).unwrap();
     }
 
     /// What the gateway told of its claims.
@@ -129,3 +129,6 @@ pub(crate) fn decision(held: &AuditEvent, state: HoldState) -> HoldDecision {
         expires_at: held.hold_expires_at.unwrap(),
     }
 }
+
+/// More than any test sends before the gateway has read one.
+const DECISIONS_MAX: usize = 64;
