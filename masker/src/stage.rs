@@ -46,7 +46,7 @@ pub async fn run_on(
     let spec = ProcessorSpec {
         group: "masker".to_owned(),
         instance: config.instance.clone(),
-        input: Topic::Raw,
+        inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
         outputs: vec![Topic::Events, Topic::Refused, Topic::Holds],
         commit_every: COMMIT_EVERY,

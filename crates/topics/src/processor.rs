@@ -1,14 +1,16 @@
 //! A stream processor: consume, transform, produce. Outputs, state and offsets are one atomic
 //! step, so each record's effects appear exactly once whatever is killed when.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use trailgate_schemas::Micros;
 
+use crate::backbone::BackboneError;
 use crate::record::{NewRecord, Partition, Record};
-use crate::topic::Topic;
+use crate::topic::{Kept, Topic};
 
 /// What a processor is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +19,39 @@ pub struct ProcessorSpec {
     pub group: String,
     /// This instance's stable name: the same after a restart, different from its siblings'.
     pub instance: String,
-    /// What it reads.
-    pub input: Topic,
-    /// Where its state is kept: written to the partition number of the input it describes.
+    /// What it reads, in no order but that within each. Partition p of all of them belongs to one
+    /// instance. The first leads: its partitions are what the group shares out, and it stays the
+    /// first for as long as the group lives.
+    pub inputs: Vec<Topic>,
+    /// Where its state is kept: written to the partition number of the inputs it describes.
     pub changelog: Topic,
     /// What else it may write.
     pub outputs: Vec<Topic>,
     /// How often it commits.
     pub commit_every: Duration,
+}
+
+impl ProcessorSpec {
+    /// The input that leads, if all of it makes sense.
+    ///
+    /// # Errors
+    /// [`BackboneError::Refused`] if not: a mistake of this program.
+    pub(crate) fn lead(&self) -> Result<Topic, BackboneError> {
+        let refused = |code: &str| Err(BackboneError::Refused { code: code.to_owned() });
+        let Some((lead, _)) = self.inputs.split_first() else {
+            return refused("processor without an input");
+        };
+        if self.inputs.iter().collect::<BTreeSet<_>>().len() < self.inputs.len() {
+            return refused("processor with an input twice");
+        }
+        if self.inputs.contains(&self.changelog) {
+            return refused("processor that reads its own changelog");
+        }
+        if self.changelog.kept() != Kept::Compacted {
+            return refused("processor whose changelog is not compacted");
+        }
+        Ok(*lead)
+    }
 }
 
 /// Why a processor can't go on.
@@ -51,8 +78,8 @@ pub enum ProcessError {
 pub enum Flow {
     /// It is taken; its outputs are in [`Outputs`].
     Done,
-    /// It can't be taken yet: the partition waits and the record is offered again. Nothing may
-    /// have been put into [`Outputs`] nor changed in the state.
+    /// It can't be taken yet: this input of the partition waits and the record is offered again.
+    /// Nothing may have been put into [`Outputs`] nor changed in the state.
     Wait {
         /// A stable word for logs and metrics.
         reason: &'static str,
@@ -62,8 +89,8 @@ pub enum Flow {
 /// A processor's own part. All calls come from one thread. After an aborted step the partitions
 /// concerned are revoked and restored again, so state in memory need not be undone.
 pub trait Processor: Send + 'static {
-    /// A kept state record of a partition that came, oldest first, before its first record; a
-    /// later one of the same key replaces an earlier; an absent value is a tombstone.
+    /// A kept state record of a partition that came, oldest first, before its first record of any
+    /// input; a later one of the same key replaces an earlier; an absent value is a tombstone.
     ///
     /// # Errors
     /// [`ProcessError::State`] stops the processor.
@@ -74,7 +101,7 @@ pub trait Processor: Send + 'static {
         value: Option<&[u8]>,
     ) -> Result<(), ProcessError>;
 
-    /// Takes one record.
+    /// Takes one record. [`Record::topic`] says of which input.
     ///
     /// # Errors
     /// [`ProcessError`] stops the processor; the step is aborted.
@@ -97,12 +124,12 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Writes a record to a topic of [`ProcessorSpec::outputs`].
+    /// Writes a record to any partition of a topic of [`ProcessorSpec::outputs`].
     pub fn send(&mut self, topic: Topic, partition: Partition, key: Bytes, value: Bytes) {
         self.records.push(NewRecord { topic, partition, key, value: Some(value) });
     }
 
-    /// Keeps state for a partition of the input; none forgets it.
+    /// Keeps state for a partition of the inputs; none forgets it.
     pub fn keep(
         &mut self,
         changelog: Topic,
@@ -130,7 +157,7 @@ impl Outputs {
 pub struct ProcessorStatus {
     /// Partitions it holds.
     pub partitions: Vec<Partition>,
-    /// Partitions that wait, each with its reason.
+    /// Partitions that wait, each with its reason; one for each input that waits.
     pub waiting: Vec<(Partition, &'static str)>,
     /// Records taken since it began, whose step is committed.
     pub committed: u64,
@@ -184,5 +211,35 @@ impl Drop for ProcessorHandle {
     fn drop(&mut self) {
         // The thread also sees the sender go.
         let _ = self.stop.send(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_that_makes_no_sense_is_refused() {
+        let check = |inputs: &[Topic], changelog| {
+            let spec = ProcessorSpec {
+                group: "approver".to_owned(),
+                instance: "approver-0".to_owned(),
+                inputs: inputs.to_vec(),
+                changelog,
+                outputs: vec![Topic::Decisions],
+                commit_every: Duration::from_millis(100),
+            };
+            spec.lead().ok()
+        };
+        let lead = check(&[Topic::Holds, Topic::Votes], Topic::Approvals);
+        assert_eq!(lead, Some(Topic::Holds));
+        for (inputs, changelog) in [
+            (&[][..], Topic::Approvals),
+            (&[Topic::Holds, Topic::Votes, Topic::Holds], Topic::Approvals),
+            (&[Topic::Holds, Topic::Approvals], Topic::Approvals),
+            (&[Topic::Holds], Topic::Decisions),
+        ] {
+            assert_eq!(check(inputs, changelog), None);
+        }
     }
 }

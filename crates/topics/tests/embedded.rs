@@ -48,6 +48,11 @@ holds! {
     a_waiting_record_is_offered_again_and_holds_only_its_partition,
     a_failed_step_leaves_nothing,
     two_instances_share_the_input_and_hand_state_over,
+    a_processor_without_sense_is_refused,
+    a_restart_goes_on_in_each_input_from_its_place,
+    a_waiting_record_holds_only_its_input_of_its_partition,
+    all_inputs_of_a_partition_are_with_one_instance,
+    a_missing_range_of_one_input_stops_all_inputs_of_its_partition,
     only_fully_compatible_schemas_are_registered,
 }
 

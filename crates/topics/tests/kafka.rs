@@ -9,15 +9,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::{append, ends, fresh, group, message, number, records, within};
+use contract::processor::{Counter, spec};
+use contract::{append, ends, fresh, group, message, number, numbers, read_until, records, within};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use trailgate_service::SystemClock;
 use trailgate_testkit::{Kafka, SchemaRegistry};
 use trailgate_topics::{
-    Backbone, BackboneError, Durability, KafkaBackbone, KafkaConfig, Message, Offset, Partition,
-    Topic,
+    Backbone, BackboneError, Durability, Ended, KafkaBackbone, KafkaConfig, Message, Offset,
+    Partition, ProcessorSpec, Topic,
 };
 
 /// One broker at a time: two beside each other on two cores are late for everything.
@@ -49,6 +50,7 @@ async fn all_promises_of_a_backbone_hold_on_kafka() {
     contract::all(&backbone).await;
     no_place_is_told_twice_and_a_lost_range_is_found_while_reading(&backbone).await;
     a_second_consumer_of_one_name_ends_the_first(&backbone, &kafka).await;
+    a_place_is_behind_the_markers_of_what_was_read(&backbone).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,6 +134,36 @@ async fn no_place_is_told_twice_and_a_lost_range_is_found_while_reading(
         assert_eq!(number(&mark, custody.record()), Some(expected));
         custody.delivered();
     }
+}
+
+/// A topic that others write in transactions has a marker behind each record. When records that are
+/// kept for a time go, their markers go, too, and nothing is missing.
+async fn a_place_is_behind_the_markers_of_what_was_read(backbone: &Arc<dyn Backbone>) {
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
+    let run = |mark: &str, (input, to): (Topic, Topic)| {
+        let counter = Counter { to, ..Counter::new(mark) };
+        let spec = ProcessorSpec { inputs: vec![input], outputs: vec![to], ..spec(mark, "a") };
+        backbone.process(spec, Box::new(counter)).unwrap()
+    };
+    let (read, out) = (format!("out-{mark}"), format!("out-out-{mark}"));
+    let reaches = async |count: usize| {
+        let is_enough = |read: &[_]| numbers(&out, read).contains(&count);
+        read_until(backbone, Topic::Decisions, &from, is_enough).await;
+    };
+    let writer = run(&mark, (Topic::Raw, Topic::Siem));
+    let reader = run(&read, (Topic::Siem, Topic::Decisions));
+    append(backbone, Topic::Raw, 0, &mark, 0..5).await;
+    reaches(5).await;
+    assert_eq!(within(reader.stop()).await, Ended::Stopped);
+    let group = spec(&read, "a").group;
+    let place = within(backbone.committed(&group, Topic::Siem)).await.unwrap()[0];
+    assert_eq!(place, (Partition(0), ends(backbone, Topic::Siem).await[&Partition(0)]));
+    within(backbone.trim(Topic::Siem, place.0, place.1)).await.unwrap();
+    let reader = run(&read, (Topic::Siem, Topic::Decisions));
+    append(backbone, Topic::Raw, 0, &mark, 5..6).await;
+    reaches(6).await;
+    assert_eq!(within(reader.stop()).await, Ended::Stopped);
+    assert_eq!(within(writer.stop()).await, Ended::Stopped);
 }
 
 /// Two processes were given one name: the one that came last has it, the other is told.

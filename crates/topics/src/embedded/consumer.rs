@@ -261,8 +261,9 @@ impl Consumer {
         if offsets.is_empty() {
             return;
         }
-        let (group, topic) = (self.group.clone(), self.topic);
-        let step = Step { records: Vec::new(), group, topic, offsets: offsets.clone() };
+        let places = offsets.iter().map(|(partition, next)| (self.topic, *partition, *next));
+        let (group, places) = (self.group.clone(), places.collect());
+        let step = Step { records: Vec::new(), group, offsets: places };
         if self.core.ask(|asked| Job::Step(step, asked)).await.is_ok() {
             for (partition, next) in offsets {
                 if let Some(held) = self.held.get_mut(&partition) {

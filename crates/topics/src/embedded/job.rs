@@ -29,8 +29,8 @@ pub(super) enum Job {
 pub(super) struct Step {
     pub(super) records: Vec<NewRecord>,
     pub(super) group: String,
-    pub(super) topic: Topic,
-    pub(super) offsets: Vec<(Partition, Offset)>,
+    /// How far it has read.
+    pub(super) offsets: Vec<(Topic, Partition, Offset)>,
 }
 
 /// What to trim.

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::select_all;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::core::Core;
+use super::core::{Core, broken};
 use super::group::Seat;
 use super::job::{Job, Step};
 use super::limits;
@@ -21,6 +22,7 @@ use crate::processor::{
     Ended, Flow, Outputs, ProcessError, Processor, ProcessorSpec, ProcessorStatus,
 };
 use crate::record::{NewRecord, Offset, Partition};
+use crate::topic::Topic;
 
 /// A processor and what it needs, as its thread holds them.
 pub(super) struct Steps {
@@ -35,27 +37,30 @@ pub(super) struct Steps {
     step: Open,
 }
 
-/// A partition that the processor has.
-#[derive(Default)]
-struct Held {
+/// A partition of all inputs, as the processor has it.
+enum Held {
+    /// Its state is not restored yet.
+    Unrestored,
+    Restored(BTreeMap<Topic, Input>),
+    /// A wanted range of an input is gone: a person must decide.
+    Missing,
+}
+
+/// A partition of one input.
+struct Input {
     phase: Phase,
     /// The place of the next record to take.
     next: Offset,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Its state is not restored yet.
-    #[default]
-    Unrestored,
     Reading,
     /// Its next record could not be taken; with the next step it is offered again.
     Waiting {
         reason: &'static str,
         is_offered: bool,
     },
-    /// Its wanted range is gone: a person must decide.
-    Missing,
 }
 
 /// The step under way.
@@ -63,7 +68,7 @@ struct Open {
     outputs: Outputs,
     records: Vec<NewRecord>,
     bytes: usize,
-    offsets: BTreeMap<Partition, Offset>,
+    offsets: BTreeMap<(Topic, Partition), Offset>,
     taken: u64,
     /// When it is to be committed.
     due: Instant,
@@ -102,14 +107,20 @@ impl Steps {
         processor: Box<dyn Processor>,
         status: watch::Sender<ProcessorStatus>,
     ) -> Result<Self, BackboneError> {
-        let partitions = core.heads.of(spec.input)?.len();
-        for topic in spec.outputs.iter().chain([&spec.changelog]) {
+        let lead = spec.lead()?;
+        let partitions = core.heads.of(lead)?.len();
+        for topic in spec.inputs.iter().chain([&spec.changelog]) {
+            if core.heads.of(*topic)?.len() != partitions {
+                return Err(broken("inputs and changelog differ in partitions"));
+            }
+        }
+        for topic in &spec.outputs {
             core.heads.of(*topic)?;
         }
         let commit_every = spec.commit_every.max(limits::COMMIT_EVERY_MIN);
         Ok(Self {
             reader: core.reader()?,
-            seat: core.groups.join(&spec.group, spec.input, partitions),
+            seat: core.groups.join(&spec.group, lead, partitions),
             core: Arc::clone(core),
             step: Open::new(commit_every),
             commit_every,
@@ -122,13 +133,14 @@ impl Steps {
 
     /// Runs until it is asked to stop or fails.
     pub(super) fn run(mut self, runtime: &Runtime, stop: &mut watch::Receiver<bool>) -> Ended {
-        let (mut more, mut group) = (self.core.heads.watch(self.spec.input), self.seat.watch());
+        let more = self.spec.inputs.iter().map(|topic| self.core.heads.watch(*topic));
+        let (mut more, mut group) = (more.collect::<Vec<_>>(), self.seat.watch());
         loop {
             // The handle gone is a request to stop.
             if *stop.borrow_and_update() || stop.has_changed().is_err() {
                 return self.end(runtime);
             }
-            more.mark_unchanged();
+            more.iter_mut().for_each(watch::Receiver::mark_unchanged);
             group.mark_unchanged();
             let took = match self.round(runtime) {
                 Ok(took) => took,
@@ -142,10 +154,11 @@ impl Steps {
             self.tell();
             if !took {
                 runtime.block_on(async {
+                    let more = more.iter_mut().map(|topic| Box::pin(topic.changed()));
                     tokio::select! {
                         _ = stop.changed() => {}
                         _ = group.changed() => {}
-                        _ = more.changed() => {}
+                        _ = select_all(more) => {}
                         () = sleep_until(self.step.due) => {}
                     }
                 });
@@ -161,9 +174,11 @@ impl Steps {
         self.restore()?;
         let mut took = false;
         for partition in self.held.keys().copied().collect::<Vec<_>>() {
-            took |= self.take(partition)?;
-            if self.step.is_full() {
-                self.commit(runtime)?;
+            for topic in self.spec.inputs.clone() {
+                took |= self.take(topic, partition)?;
+                if self.step.is_full() {
+                    self.commit(runtime)?;
+                }
             }
         }
         if Instant::now() >= self.step.due {
@@ -184,24 +199,34 @@ impl Steps {
             self.seat.let_go(&surplus);
         }
         let came = self.seat.take();
-        self.held.extend(came.into_iter().map(|partition| (partition, Held::default())));
+        self.held.extend(came.into_iter().map(|partition| (partition, Held::Unrestored)));
         Ok(())
     }
 
-    /// Restores what is not, each partition from its changelog and its committed place.
+    /// Restores what is not, each partition from its changelog and its committed places.
     fn restore(&mut self) -> Result<(), Stopped> {
-        let is_unrestored = |(_, held): &(&Partition, &Held)| held.phase == Phase::Unrestored;
+        let is_unrestored = |(_, held): &(&Partition, &Held)| matches!(held, Held::Unrestored);
         let unrestored: Vec<Partition> =
             self.held.iter().filter(is_unrestored).map(|(partition, _)| *partition).collect();
         if unrestored.is_empty() {
             return Ok(());
         }
-        let committed = self.reader.committed(&self.spec.group, self.spec.input)?;
+        let mut committed = BTreeMap::new();
+        for topic in &self.spec.inputs {
+            committed.insert(*topic, self.reader.committed(&self.spec.group, *topic)?);
+        }
         for partition in unrestored {
             self.restore_state(partition)?;
-            let head = self.core.heads.one(self.spec.input, partition)?;
-            let next = committed.get(&partition).copied().unwrap_or(head.low);
-            self.held.insert(partition, Held { phase: Phase::Reading, next });
+            let (mut inputs, mut is_missing) = (BTreeMap::new(), false);
+            for (topic, committed) in &committed {
+                let head = self.core.heads.one(*topic, partition)?;
+                let next = committed.get(&partition).copied().unwrap_or(head.low);
+                is_missing |= next < head.low || next > head.high;
+                inputs.insert(*topic, Input { phase: Phase::Reading, next });
+            }
+            // Before anything is taken of the others.
+            let held = if is_missing { Held::Missing } else { Held::Restored(inputs) };
+            self.held.insert(partition, held);
         }
         Ok(())
     }
@@ -219,23 +244,22 @@ impl Steps {
         Ok(())
     }
 
-    /// Takes a piece of a partition, as far as the step has room.
-    fn take(&mut self, partition: Partition) -> Result<bool, Stopped> {
+    /// Takes a piece of an input's partition, as far as the step has room.
+    fn take(&mut self, topic: Topic, partition: Partition) -> Result<bool, Stopped> {
         let Some(held) = self.held.get_mut(&partition) else { return Ok(false) };
-        match held.phase {
+        let Some(input) = held.input(topic) else { return Ok(false) };
+        match input.phase {
             Phase::Reading | Phase::Waiting { is_offered: true, .. } => {}
-            Phase::Waiting { is_offered: false, .. } | Phase::Unrestored | Phase::Missing => {
-                return Ok(false);
-            }
+            Phase::Waiting { is_offered: false, .. } => return Ok(false),
         }
         // Equal is caught up; beyond is found missing by the read.
-        if held.next == self.core.heads.one(self.spec.input, partition)?.high {
+        if input.next == self.core.heads.one(topic, partition)?.high {
             return Ok(false);
         }
-        let piece = match self.reader.read(self.spec.input, partition, held.next) {
+        let piece = match self.reader.read(topic, partition, input.next) {
             Ok(piece) => piece,
             Err(BackboneError::Missing { .. }) => {
-                held.phase = Phase::Missing;
+                *held = Held::Missing;
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
@@ -246,19 +270,19 @@ impl Steps {
                 return Ok(true);
             }
             match self.processor.process(&record, &mut self.step.outputs)? {
-                Flow::Done => held.next = record.offset.next(),
+                Flow::Done => input.next = record.offset.next(),
                 Flow::Wait { reason } => {
-                    held.phase = Phase::Waiting { reason, is_offered: false };
+                    input.phase = Phase::Waiting { reason, is_offered: false };
                     return Ok(true);
                 }
             }
-            held.phase = Phase::Reading;
+            input.phase = Phase::Reading;
             self.step.taken += 1;
-            self.step.offsets.insert(partition, held.next);
+            self.step.offsets.insert((topic, partition), input.next);
             self.step.gather(&self.spec)?;
         }
-        held.next = end;
-        self.step.offsets.insert(partition, end);
+        input.next = end;
+        self.step.offsets.insert((topic, partition), end);
         Ok(true)
     }
 
@@ -267,18 +291,17 @@ impl Steps {
         self.processor.tick(self.core.clock.now(), &mut self.step.outputs)?;
         self.step.gather(&self.spec)?;
         let step = std::mem::replace(&mut self.step, Open::new(self.commit_every));
-        for held in self.held.values_mut() {
-            if let Phase::Waiting { is_offered, .. } = &mut held.phase {
+        for input in self.held.values_mut().flat_map(Held::inputs) {
+            if let Phase::Waiting { is_offered, .. } = &mut input.phase {
                 *is_offered = true;
             }
         }
         if step.records.is_empty() && step.offsets.is_empty() {
             return Ok(());
         }
-        let (group, topic) = (self.spec.group.clone(), self.spec.input);
-        let offsets = step.offsets.into_iter().collect();
-        let records = step.records;
-        let done = self.core.ask(|asked| Job::Step(Step { records, group, topic, offsets }, asked));
+        let offsets = step.offsets.into_iter().map(|((topic, partition), o)| (topic, partition, o));
+        let (offsets, records, group) = (offsets.collect(), step.records, self.spec.group.clone());
+        let done = self.core.ask(|asked| Job::Step(Step { records, group, offsets }, asked));
         runtime.block_on(done)?;
         self.status.send_modify(|status| status.committed += step.taken);
         Ok(())
@@ -289,9 +312,9 @@ impl Steps {
         self.step = Open::new(self.commit_every);
         let mut was_begun = false;
         for (partition, held) in &mut self.held {
-            was_begun |= held.phase != Phase::Unrestored;
+            was_begun |= !matches!(held, Held::Unrestored);
             self.processor.revoked(*partition);
-            *held = Held::default();
+            *held = Held::Unrestored;
         }
         if was_begun {
             self.status.send_modify(|status| status.aborted += 1);
@@ -312,18 +335,46 @@ impl Steps {
     /// Tells how it is, if that has changed.
     fn tell(&self) {
         let partitions: Vec<Partition> = self.held.keys().copied().collect();
-        let waiting = |(partition, held): (&Partition, &Held)| match held.phase {
-            Phase::Unrestored => Some((*partition, "state is not restored")),
-            Phase::Waiting { reason, .. } => Some((*partition, reason)),
-            Phase::Missing => Some((*partition, "records are missing")),
-            Phase::Reading => None,
+        let reasons = self.held.iter().map(|(partition, held)| (*partition, held.waits_for()));
+        let each = |(partition, reasons): (Partition, Vec<&'static str>)| {
+            reasons.into_iter().map(move |reason| (partition, reason))
         };
-        let waiting: Vec<_> = self.held.iter().filter_map(waiting).collect();
+        let waiting: Vec<_> = reasons.flat_map(each).collect();
         self.status.send_if_modified(|status| {
             let is_new = status.partitions != partitions || status.waiting != waiting;
             (status.partitions, status.waiting) = (partitions, waiting);
             is_new
         });
+    }
+}
+
+impl Held {
+    fn inputs(&mut self) -> impl Iterator<Item = &mut Input> {
+        let inputs = match self {
+            Self::Restored(inputs) => Some(inputs),
+            Self::Unrestored | Self::Missing => None,
+        };
+        inputs.into_iter().flat_map(BTreeMap::values_mut)
+    }
+
+    fn input(&mut self, topic: Topic) -> Option<&mut Input> {
+        match self {
+            Self::Restored(inputs) => inputs.get_mut(&topic),
+            Self::Unrestored | Self::Missing => None,
+        }
+    }
+
+    /// Why it waits, once for each input that does.
+    fn waits_for(&self) -> Vec<&'static str> {
+        let reason = |input: &Input| match input.phase {
+            Phase::Waiting { reason, .. } => Some(reason),
+            Phase::Reading => None,
+        };
+        match self {
+            Self::Unrestored => vec!["state is not restored"],
+            Self::Missing => vec!["records are missing"],
+            Self::Restored(inputs) => inputs.values().filter_map(reason).collect(),
+        }
     }
 }
 

@@ -111,8 +111,8 @@ impl<'a> Writing<'a> {
             self.append(record)?;
         }
         let mut commit = self.db.prepare_cached(COMMIT_OFFSET)?;
-        for (partition, next) in &step.offsets {
-            commit.execute((&step.group, step.topic.name(), partition.0, next.0))?;
+        for (topic, partition, next) in &step.offsets {
+            commit.execute((&step.group, topic.name(), partition.0, next.0))?;
         }
         Ok(Ok(()))
     }

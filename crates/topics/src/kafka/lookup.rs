@@ -42,6 +42,11 @@ impl Lookup {
         Ok(lookup)
     }
 
+    /// How many partitions every topic has.
+    pub(super) const fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
     /// What each partition holds, as a reader of what is committed sees it.
     ///
     /// # Errors
@@ -150,7 +155,7 @@ fn ask(
     place: rdkafka::Offset,
     wait: Duration,
 ) -> Result<BTreeMap<Partition, Offset>, BackboneError> {
-    let list = places(topic, partitions.iter().map(|partition| (*partition, place)));
+    let list = places(partitions.iter().map(|partition| (topic, *partition, place)));
     let list = client.offsets_for_times(list, wait).map_err(|error| failed(&error))?;
     let mut answers = BTreeMap::new();
     for element in list.elements() {

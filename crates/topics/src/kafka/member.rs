@@ -5,6 +5,13 @@
 //! Cooperative-sticky: only what moves stops. Static names: a member that comes back within its
 //! session gets its partitions without a rebalance; the price is that those of one that leaves for
 //! good move only when its session ends.
+//!
+//! A member of several topics tells the group of the first alone, and whoever is given a partition
+//! of it takes the same partition of the others by itself. So they always go together, and no
+//! assignor of our own is needed. The library keeps what the group gave, which it tells the group,
+//! apart from what is assigned, and answers a revocation when all that was let go has stopped (read
+//! in 2.12.1: `rkcg_group_assignment`, `rd_kafka_assignment_serve`). Subscribing to all of them
+//! would not do: cooperative-sticky shares out each topic for itself and parts them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +22,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
@@ -49,7 +57,8 @@ pub(super) enum Event {
 /// A member. Dropping it leaves in order, which may take a while.
 pub(super) struct Member {
     consumer: BaseConsumer<Context>,
-    topic: Topic,
+    /// The first is what the group shares out.
+    topics: Vec<Topic>,
     /// Let go after the consumer: the next of this name waits for it.
     _name: Name,
 }
@@ -83,7 +92,7 @@ impl Member {
     /// If the settings don't do, or its name stays taken.
     pub(super) fn open(
         settings: &Settings,
-        topic: Topic,
+        topics: &[Topic],
         (group, instance): (&str, &str),
         names: &Names,
     ) -> Result<Self, BackboneError> {
@@ -91,13 +100,14 @@ impl Member {
         let config = settings.member(group, instance);
         let consumer = config.create_with_context(Context::default());
         let consumer = consumer.map_err(|error| failed(&error))?;
-        Ok(Self { consumer, topic, _name: name })
+        Ok(Self { consumer, topics: topics.to_vec(), _name: name })
     }
 
     /// # Errors
     /// If the library refuses, which it does only for a wrong topic's name.
     pub(super) fn join(&self) -> Result<(), BackboneError> {
-        self.consumer.subscribe(&[self.topic.name()]).map_err(|error| failed(&error))
+        let lead = self.topics.first().ok_or_else(|| broken("member of no topic"))?;
+        self.consumer.subscribe(&[lead.name()]).map_err(|error| failed(&error))
     }
 
     /// What happened next, or nothing within `wait`.
@@ -106,31 +116,34 @@ impl Member {
             return Some(event);
         }
         match self.consumer.poll(wait) {
-            Some(Ok(message)) => Some(Event::Record(record(self.topic, &message))),
+            Some(Ok(message)) => {
+                let topic = self.topics.iter().find(|topic| topic.name() == message.topic())?;
+                Some(Event::Record(record(*topic, &message)))
+            }
             Some(Err(error)) => event_of(&error),
             // A callback may have taken note of something.
             None => self.context().next(),
         }
     }
 
-    /// Takes partitions that came. Nothing of them is read before [`Self::start`].
+    /// Takes partitions that came, of all topics. Nothing of them is read before [`Self::start`].
     ///
     /// # Errors
     /// If the library refuses.
     pub(super) fn take(&self, came: &[Partition]) -> Result<(), BackboneError> {
+        let mut list = list(&self.topics, came);
         // The end is a place that is always there, whatever the topic still holds.
-        let at_end = came.iter().map(|partition| (*partition, rdkafka::Offset::End));
-        let list = places(self.topic, at_end);
+        list.set_all_offsets(rdkafka::Offset::End).map_err(|error| failed(&error))?;
         self.consumer.incremental_assign(&list).map_err(|error| failed(&error))?;
-        self.hold(came)
+        self.hold_all(came)
     }
 
-    /// Lets partitions go.
+    /// Lets partitions go, of all topics.
     ///
     /// # Errors
     /// If the library refuses.
     pub(super) fn let_go(&self, going: &[Partition]) -> Result<(), BackboneError> {
-        let list = list(self.topic, going);
+        let list = list(&self.topics, going);
         self.consumer.incremental_unassign(&list).map_err(|error| failed(&error))
     }
 
@@ -138,45 +151,56 @@ impl Member {
     ///
     /// # Errors
     /// If the library refuses.
-    pub(super) fn hold(&self, held: &[Partition]) -> Result<(), BackboneError> {
+    pub(super) fn hold(&self, topic: Topic, held: &[Partition]) -> Result<(), BackboneError> {
+        self.pause(&[topic], held)
+    }
+
+    /// Stops reading partitions of all topics.
+    ///
+    /// # Errors
+    /// If the library refuses.
+    pub(super) fn hold_all(&self, held: &[Partition]) -> Result<(), BackboneError> {
+        self.pause(&self.topics, held)
+    }
+
+    fn pause(&self, topics: &[Topic], held: &[Partition]) -> Result<(), BackboneError> {
         if held.is_empty() {
             return Ok(());
         }
-        self.consumer.pause(&list(self.topic, held)).map_err(|error| failed(&error))
+        self.consumer.pause(&list(topics, held)).map_err(|error| failed(&error))
     }
 
     /// Reads partitions from their places on. Those that could not be started for now are left out
     /// of the answer.
-    pub(super) fn start(&self, from: &BTreeMap<Partition, Offset>) -> Vec<Partition> {
+    pub(super) fn start(&self, topic: Topic, from: &BTreeMap<Partition, Offset>) -> Vec<Partition> {
         if from.is_empty() {
             return Vec::new();
         }
-        let at = from.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
-        let sought = self.consumer.seek_partitions(places(self.topic, at), limits::ASK_BRIEFLY);
+        let at = from.iter().map(|(p, offset)| (topic, *p, rdkafka::Offset::Offset(offset.0)));
+        let sought = self.consumer.seek_partitions(places(at), limits::ASK_BRIEFLY);
         let Ok(sought) = sought else { return Vec::new() };
         let elements = sought.elements();
         let well = elements.iter().filter(|element| element.error().is_ok());
         let started: Vec<Partition> = well.map(|element| ours(element.partition())).collect();
-        match self.consumer.resume(&list(self.topic, &started)) {
+        match self.consumer.resume(&list(&[topic], &started)) {
             Ok(()) => started,
             Err(_) => Vec::new(),
         }
     }
 
-    /// How far the library has handed records out, markers of transactions included, of partitions
-    /// where it has.
-    pub(super) fn positions(&self) -> BTreeMap<Partition, Offset> {
-        let positions = self.consumer.position();
-        positions.map(|list| offsets(&list).into_iter().collect()).unwrap_or_default()
+    /// How far the library has handed records out since a partition was last started, markers of
+    /// transactions included, of partitions where it has.
+    pub(super) fn positions(&self) -> BTreeMap<(Topic, Partition), Offset> {
+        self.consumer.position().map(|list| self.offsets(&list)).unwrap_or_default()
     }
 
     /// Commits places without waiting. Whether that failed is known later.
-    pub(super) fn commit(&self, offsets: &[(Partition, Offset)]) {
+    pub(super) fn commit(&self, topic: Topic, offsets: &[(Partition, Offset)]) {
         if offsets.is_empty() {
             return;
         }
-        let at = offsets.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
-        if self.consumer.commit(&places(self.topic, at), CommitMode::Async).is_err() {
+        let at = offsets.iter().map(|(p, offset)| (topic, *p, rdkafka::Offset::Offset(offset.0)));
+        if self.consumer.commit(&places(at), CommitMode::Async).is_err() {
             self.context().commit_failed.store(true, Ordering::Relaxed);
         }
     }
@@ -186,7 +210,8 @@ impl Member {
         self.context().commit_failed.swap(false, Ordering::Relaxed)
     }
 
-    /// The group's committed places, once no transaction that may still move them is open.
+    /// The group's committed places in all topics, once no transaction that may still move them is
+    /// open.
     ///
     /// # Errors
     /// If no answer comes within `wait`.
@@ -194,13 +219,21 @@ impl Member {
         &self,
         of: &[Partition],
         wait: Duration,
-    ) -> Result<BTreeMap<Partition, Offset>, BackboneError> {
-        let answer = self.consumer.committed_offsets(list(self.topic, of), wait);
+    ) -> Result<BTreeMap<(Topic, Partition), Offset>, BackboneError> {
+        let answer = self.consumer.committed_offsets(list(&self.topics, of), wait);
         let answer = answer.map_err(|error| failed(&error))?;
         if answer.elements().iter().any(|element| element.error().is_err()) {
             return Err(BackboneError::Unreachable { code: "NoCommittedOffsets".to_owned() });
         }
-        Ok(offsets(&answer).into_iter().collect())
+        Ok(self.offsets(&answer))
+    }
+
+    fn offsets(&self, list: &TopicPartitionList) -> BTreeMap<(Topic, Partition), Offset> {
+        let of = |topic: &Topic| {
+            let topic = *topic;
+            offsets(topic, list).into_iter().map(move |(p, offset)| ((topic, p), offset))
+        };
+        self.topics.iter().flat_map(of).collect()
     }
 
     /// Whether it is a member no more, which also makes its calls fail.

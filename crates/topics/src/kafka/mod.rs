@@ -140,7 +140,7 @@ impl Backbone for KafkaBackbone {
             let named = (group.name.as_str(), group.instance.as_str());
             let mut fences = Fences::default();
             loop {
-                let member = match Member::open(&settings, topic, named, &names) {
+                let member = match Member::open(&settings, &[topic], named, &names) {
                     Ok(member) => member,
                     Err(error) => {
                         tracing::error!(topic = topic.name(), %error, "kafka consumer ended");
@@ -176,6 +176,7 @@ impl Backbone for KafkaBackbone {
         spec: ProcessorSpec,
         processor: Box<dyn Processor>,
     ) -> Result<ProcessorHandle, BackboneError> {
+        spec.lead()?;
         let (stop, stopped) = watch::channel(false);
         let (status, told) = watch::channel(ProcessorStatus::default());
         let steps = Steps {
@@ -224,9 +225,9 @@ impl Backbone for KafkaBackbone {
         self.ask(move |_| {
             let client: BaseConsumer<Quiet> =
                 config.create_with_context(Quiet).map_err(|error| failed(&error))?;
-            let list = records::list(topic, &all);
+            let list = records::list(&[topic], &all);
             let answer = client.committed_offsets(list, limits::ASK_WAIT);
-            answer.map(|list| records::offsets(&list)).map_err(|error| failed(&error))
+            answer.map(|list| records::offsets(topic, &list)).map_err(|error| failed(&error))
         })
         .await
     }
@@ -238,7 +239,7 @@ impl Backbone for KafkaBackbone {
         before: Offset,
     ) -> Result<(), BackboneError> {
         let admin = ensure::admin(&self.settings)?;
-        let upto = records::places(topic, [(partition, rdkafka::Offset::Offset(before.0))]);
+        let upto = records::places([(topic, partition, rdkafka::Offset::Offset(before.0))]);
         let deleted = admin.delete_records(&upto, &ensure::options()).await;
         // Dropping it waits for its thread.
         drop(spawn_blocking(move || drop(admin)));

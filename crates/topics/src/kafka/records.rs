@@ -41,22 +41,23 @@ pub(super) fn ours(partition: i32) -> Partition {
     Partition(u32::try_from(partition).unwrap_or(u32::MAX))
 }
 
-/// A list of partitions without places.
-pub(super) fn list(topic: Topic, partitions: &[Partition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        list.add_partition(topic.name(), theirs(*partition));
+/// A list of the same partitions of each topic, without places.
+pub(super) fn list(topics: &[Topic], partitions: &[Partition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(topics.len() * partitions.len());
+    for topic in topics {
+        for partition in partitions {
+            list.add_partition(topic.name(), theirs(*partition));
+        }
     }
     list
 }
 
 /// A list of partitions, each with a place: an offset, or a word of the library's.
 pub(super) fn places(
-    topic: Topic,
-    places: impl IntoIterator<Item = (Partition, rdkafka::Offset)>,
+    places: impl IntoIterator<Item = (Topic, Partition, rdkafka::Offset)>,
 ) -> TopicPartitionList {
     let mut list = TopicPartitionList::new();
-    for (partition, place) in places {
+    for (topic, partition, place) in places {
         // It fails only for a negative offset, which the brokers never give; left out, it is asked
         // for again.
         let _ = list.add_partition_offset(topic.name(), theirs(partition), place);
@@ -69,8 +70,8 @@ pub(super) fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
     list.elements().iter().map(|element| ours(element.partition())).collect()
 }
 
-/// The partitions of a list that have an offset.
-pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(Partition, Offset)> {
+/// The partitions of a topic that have an offset in a list.
+pub(super) fn offsets(topic: Topic, list: &TopicPartitionList) -> Vec<(Partition, Offset)> {
     let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element
         .offset()
     {
@@ -81,5 +82,5 @@ pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(Partition, Offset)> {
         | rdkafka::Offset::Invalid
         | rdkafka::Offset::OffsetTail(_) => None,
     };
-    list.elements().iter().filter_map(offset).collect()
+    list.elements_for_topic(topic.name()).iter().filter_map(offset).collect()
 }

@@ -157,7 +157,7 @@ impl<'a> Consumer<'a> {
             }
             Command::Stop(_) => {
                 held.phase = Phase::Stopped;
-                self.member.hold(&[partition]).map(|()| true)
+                self.member.hold(self.topic, &[partition]).map(|()| true)
             }
         }
     }
@@ -238,7 +238,8 @@ impl<'a> Consumer<'a> {
         let mut assigned = Vec::new();
         for partition in &partitions {
             let Some(watermarks) = watermarks.get(partition).copied() else { continue };
-            let (partition, committed) = (*partition, committed.get(partition).copied());
+            let committed = committed.get(&(self.topic, *partition)).copied();
+            let partition = *partition;
             assigned.push(Assigned { partition, watermarks, committed });
             self.held.insert(partition, Held::stopped(committed));
             self.untold.remove(&partition);
@@ -267,7 +268,7 @@ impl<'a> Consumer<'a> {
                 self.miss(partition, watermarks.low, wanted, false);
             }
         }
-        let started = self.member.start(&there);
+        let started = self.member.start(self.topic, &there);
         for partition in &started {
             if let Some(held) = self.held.get_mut(partition) {
                 held.phase = Phase::Reading;
@@ -317,7 +318,7 @@ impl<'a> Consumer<'a> {
                 held.phase = Phase::Starting;
             }
         }
-        self.member.hold(&reading)
+        self.member.hold(self.topic, &reading)
     }
 
     fn happened(&mut self, event: Event) -> Result<bool, BackboneError> {
@@ -383,7 +384,7 @@ impl<'a> Consumer<'a> {
                 continue;
             };
             let next = held.next;
-            let at = positions.get(&partition).copied().unwrap_or(next).max(next);
+            let at = positions.get(&(self.topic, partition)).copied().unwrap_or(next).max(next);
             if !holds(kept, at) {
                 self.miss(partition, kept.low, next, true);
                 is_found = true;
@@ -430,7 +431,7 @@ impl<'a> Consumer<'a> {
             let open = held.progress.open();
             if held.phase == Phase::Reading && open >= limits::CUSTODY_RECORDS {
                 held.phase = Phase::Full;
-                self.member.hold(&[*partition])?;
+                self.member.hold(self.topic, &[*partition])?;
             } else if held.phase == Phase::Full && open < limits::CUSTODY_RECORDS / 2 {
                 held.phase = Phase::Starting;
                 self.retry_at = Instant::now();
@@ -450,6 +451,6 @@ impl<'a> Consumer<'a> {
                 offsets.push((*partition, next));
             }
         }
-        self.member.commit(&offsets);
+        self.member.commit(self.topic, &offsets);
     }
 }

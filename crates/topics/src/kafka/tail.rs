@@ -101,8 +101,8 @@ impl KafkaTail {
         let config = settings.reader("trailgate-tail", Sees::Committed);
         let consumer: BaseConsumer<Quiet> =
             config.create_with_context(Quiet).map_err(|error| failed(&error))?;
-        let at = next.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
-        consumer.assign(&places(topic, at)).map_err(|error| failed(&error))?;
+        let at = next.iter().map(|(p, offset)| (topic, *p, rdkafka::Offset::Offset(offset.0)));
+        consumer.assign(&places(at)).map_err(|error| failed(&error))?;
         let end = |(partition, next): (&Partition, &Offset)| TailEnd {
             partition: *partition,
             next: *next,
@@ -264,7 +264,7 @@ impl Reader {
 
     fn positions(&self) -> BTreeMap<Partition, Offset> {
         let positions = self.consumer.position();
-        positions.map(|list| offsets(&list).into_iter().collect()).unwrap_or_default()
+        positions.map(|list| offsets(self.topic, &list).into_iter().collect()).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod append;
 mod group;
+mod inputs;
 pub mod processor;
 mod registry;
 mod tail;
@@ -31,6 +32,12 @@ pub use group::{
     a_dropped_record_holds_the_committed_place, a_missing_range_is_told_and_stops_its_partition,
     a_partition_without_a_start_is_not_read, a_revocation_waits_for_its_owner,
     a_seek_reads_again_and_a_stop_stops, members_share_partitions_and_a_leaver_s_go_on,
+};
+pub use inputs::{
+    a_missing_range_of_one_input_stops_all_inputs_of_its_partition,
+    a_processor_without_sense_is_refused, a_restart_goes_on_in_each_input_from_its_place,
+    a_waiting_record_holds_only_its_input_of_its_partition,
+    all_inputs_of_a_partition_are_with_one_instance,
 };
 pub use processor::{
     a_failed_step_leaves_nothing, a_restart_goes_on_from_the_committed_place_and_state,
@@ -64,8 +71,13 @@ pub async fn all(backbone: &Arc<dyn Backbone>) {
     a_waiting_record_is_offered_again_and_holds_only_its_partition(backbone).await;
     a_failed_step_leaves_nothing(backbone).await;
     two_instances_share_the_input_and_hand_state_over(backbone).await;
+    a_processor_without_sense_is_refused(backbone).await;
+    a_restart_goes_on_in_each_input_from_its_place(backbone).await;
+    a_waiting_record_holds_only_its_input_of_its_partition(backbone).await;
+    all_inputs_of_a_partition_are_with_one_instance(backbone).await;
     only_fully_compatible_schemas_are_registered(backbone).await;
-    // These two trim, so they come last.
+    // These trim, so they come last.
+    a_missing_range_of_one_input_stops_all_inputs_of_its_partition(backbone).await;
     a_missing_range_is_told_and_stops_its_partition(backbone).await;
     a_tail_behind_a_trim_is_told_so(backbone).await;
 }

@@ -18,6 +18,8 @@ use super::{append, ends, fresh, number, numbers, read_until, within};
 pub struct Counter {
     pub mark: String,
     pub counts: BTreeMap<Partition, usize>,
+    /// Where the counts go.
+    pub to: Topic,
     /// At this number of a partition it does as `at` says.
     pub special: Option<(usize, Special)>,
 }
@@ -33,7 +35,8 @@ pub enum Special {
 
 impl Counter {
     pub fn new(mark: &str) -> Self {
-        Self { mark: mark.to_owned(), counts: BTreeMap::new(), special: None }
+        let (mark, counts) = (mark.to_owned(), BTreeMap::new());
+        Self { mark, counts, to: Topic::Events, special: None }
     }
 
     fn at(mark: &str, number: usize, special: Special) -> Self {
@@ -72,7 +75,7 @@ impl Processor for Counter {
         let count = self.counts.entry(record.partition).or_default();
         *count += 1;
         let out = Bytes::from(format!("out-{} {count}", self.mark));
-        outputs.send(Topic::Events, record.partition, record.key.clone(), out);
+        outputs.send(self.to, record.partition, record.key.clone(), out);
         let (key, state) = (Bytes::from(self.mark.clone()), Bytes::from(count.to_string()));
         outputs.keep(Topic::MaskerState, record.partition, key, Some(state));
         Ok(Flow::Done)
@@ -92,7 +95,7 @@ pub fn spec(mark: &str, instance: &str) -> ProcessorSpec {
     ProcessorSpec {
         group: format!("counter-{mark}"),
         instance: format!("counter-{mark}-{instance}"),
-        input: Topic::Raw,
+        inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
         outputs: vec![Topic::Events],
         commit_every: Duration::from_millis(50),
@@ -127,7 +130,7 @@ fn dense(counts: &BTreeMap<Partition, Vec<usize>>, partition: u32, upto: usize) 
     assert_eq!(found, (1..=upto).collect::<Vec<_>>(), "each effect once and in order");
 }
 
-async fn until(handle: &ProcessorHandle, enough: impl Fn(&ProcessorStatus) -> bool) {
+pub async fn until(handle: &ProcessorHandle, enough: impl Fn(&ProcessorStatus) -> bool) {
     let mut status = handle.status();
     within(status.wait_for(enough)).await.expect("the processor lives");
 }

@@ -19,7 +19,15 @@ use trailgate_topics::{
 use crate::contract::{ends, fresh, group, marked, number, start, within};
 use crate::{PARTITIONS, TURN, config, open};
 
-/// Puts out each number with the count of its partition, which is its state.
+/// What it reads.
+const INPUTS: [Topic; 2] = [Topic::Raw, Topic::Votes];
+
+/// The input that a number is sent to: by turns in each partition.
+fn input(number: usize) -> usize {
+    number / PARTITIONS as usize % INPUTS.len()
+}
+
+/// Puts out each number with the count of its partition in all inputs, which is its state.
 struct Copier {
     mark: String,
     counts: BTreeMap<Partition, u64>,
@@ -61,7 +69,7 @@ fn copier(mark: &str, instance: &str) -> (ProcessorSpec, Box<Copier>) {
     let spec = ProcessorSpec {
         group: "copier".to_owned(),
         instance: format!("copier-{instance}"),
-        input: Topic::Raw,
+        inputs: INPUTS.to_vec(),
         changelog: Topic::MaskerState,
         outputs: vec![Topic::Events],
         commit_every: Duration::from_millis(100),
@@ -121,8 +129,7 @@ async fn load(backbone: Arc<dyn Backbone>, mark: String, count: usize, pace: Dur
         if number % 20 == 0 {
             ticks.tick().await;
         }
-        let partition = u32::try_from(number).unwrap() % PARTITIONS;
-        acks.push(appender.append(marked(Topic::Raw, partition, &mark, number)));
+        acks.push(appender.append(numbered(&mark, number)));
     }
     within(futures::future::try_join_all(acks)).await.unwrap();
 }
@@ -156,10 +163,12 @@ async fn each_record_has_its_effects_once_whatever_is_killed_or_paused() {
     read.stays_at(COUNT).await;
 }
 
-/// What came out, checked as it comes: each partition's numbers and counts, dense and in order.
+/// What came out, checked as it comes: each partition's numbers of each input, and its counts, dense
+/// and in order.
 struct Outputted {
     tail: Box<dyn Tail>,
-    next: BTreeMap<Partition, usize>,
+    next: BTreeMap<(Partition, usize), usize>,
+    counts: BTreeMap<Partition, usize>,
     count: usize,
 }
 
@@ -167,7 +176,7 @@ impl Outputted {
     async fn open(backbone: &Arc<dyn Backbone>, from: &BTreeMap<Partition, Offset>) -> Self {
         let from: Vec<_> = from.iter().map(|(partition, offset)| (*partition, *offset)).collect();
         let tail = backbone.tail(Topic::Events, &from).await.unwrap();
-        Self { tail, next: BTreeMap::new(), count: 0 }
+        Self { tail, next: BTreeMap::new(), counts: BTreeMap::new(), count: 0 }
     }
 
     async fn upto(&mut self, count: usize) {
@@ -188,11 +197,15 @@ impl Outputted {
         for record in batch.records {
             let text = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
             let (number, count) = text.split_once(' ').unwrap();
-            let next = self.next.entry(record.partition).or_default();
-            let expected = *next * PARTITIONS as usize + record.partition.0 as usize;
-            assert_eq!(number.parse(), Ok(expected), "each once and in order");
+            let (number, partition) = (number.parse().unwrap(), record.partition);
+            let next = self.next.entry((partition, input(number))).or_default();
+            let expected = *next * INPUTS.len() + input(number);
+            let expected = expected * PARTITIONS as usize + partition.0 as usize;
+            assert_eq!(number, expected, "each once and in order");
             *next += 1;
-            assert_eq!(count.parse(), Ok(*next), "with the state that it was committed with");
+            let all = self.counts.entry(partition).or_default();
+            *all += 1;
+            assert_eq!(count.parse(), Ok(*all), "with the state that it was committed with");
             self.count += 1;
         }
     }
@@ -306,7 +319,9 @@ async fn a_name_has_one_instance_and_goes_on_where_it_was_when_its_group_is_forg
 
     // The brokers forget a group that nobody was in for long.
     forget_group(&kafka, "copier").await;
-    assert_eq!(within(second.committed("copier", Topic::Raw)).await, Ok(Vec::new()));
+    for topic in INPUTS {
+        assert_eq!(within(second.committed("copier", topic)).await, Ok(Vec::new()));
+    }
     let (spec, processor) = copier(&mark, "a");
     let again = second.process(spec, processor).unwrap();
     send(&appender, &mark, 80..120).await;
@@ -387,11 +402,13 @@ async fn a_tail_whose_range_is_trimmed_before_it_was_fetched_never_skips() {
 }
 
 async fn send(appender: &Arc<dyn Appender>, mark: &str, range: std::ops::Range<usize>) {
-    let record = |number: usize| -> NewRecord {
-        marked(Topic::Raw, u32::try_from(number).unwrap() % PARTITIONS, mark, number)
-    };
-    let acks: Vec<_> = range.map(|number| appender.append(record(number))).collect();
+    let acks: Vec<_> = range.map(|number| appender.append(numbered(mark, number))).collect();
     within(futures::future::try_join_all(acks)).await.unwrap();
+}
+
+fn numbered(mark: &str, number: usize) -> NewRecord {
+    let partition = u32::try_from(number).unwrap() % PARTITIONS;
+    marked(INPUTS[input(number)], partition, mark, number)
 }
 
 /// At first a record may be waited for; then it is known that nobody answers.

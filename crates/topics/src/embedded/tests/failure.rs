@@ -103,7 +103,7 @@ fn spec() -> ProcessorSpec {
     ProcessorSpec {
         group: "copies".to_owned(),
         instance: "copies-1".to_owned(),
-        input: Topic::Raw,
+        inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
         outputs: vec![Topic::Events],
         commit_every: Duration::from_millis(5),

@@ -1,11 +1,23 @@
-//! A partition that a processor holds, and how far it is with it.
+//! A partition that a processor holds, of all its inputs, and how far it is with each.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::record::Offset;
+use crate::topic::Topic;
 
 /// A partition that is held.
-pub(super) struct Held {
+pub(super) enum Held {
+    /// Its state is not restored yet.
+    Unrestored,
+    /// Its state is in memory, so that its places may be committed.
+    Restored(BTreeMap<Topic, Input>),
+    /// A person must act.
+    Stopped(&'static str),
+}
+
+/// A partition of one input.
+pub(super) struct Input {
     pub(super) phase: Phase,
     /// The place of the next record to take.
     pub(super) next: Offset,
@@ -17,8 +29,6 @@ pub(super) struct Held {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Its state is not restored yet.
-    Unrestored,
     /// To be read from its place as soon as that can be done.
     Starting,
     Reading,
@@ -26,8 +36,6 @@ pub(super) enum Phase {
     Waiting {
         until: Instant,
     },
-    /// A person must act.
-    Stopped,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,29 +46,59 @@ pub(super) struct Wait {
 }
 
 impl Held {
-    pub(super) const fn unrestored() -> Self {
-        Self { phase: Phase::Unrestored, next: Offset(0), kept_place: None, wait: None }
+    pub(super) fn restored(places: BTreeMap<Topic, Offset>) -> Self {
+        let input = |next| Input { phase: Phase::Starting, next, kept_place: None, wait: None };
+        Self::Restored(places.into_iter().map(|(topic, next)| (topic, input(next))).collect())
     }
 
-    /// Whether its state is in memory, so that its place may be committed.
-    pub(super) const fn is_restored(&self) -> bool {
-        match self.phase {
-            Phase::Starting | Phase::Reading | Phase::Waiting { .. } => true,
-            Phase::Unrestored | Phase::Stopped => false,
-        }
+    /// Its inputs, once it is restored.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = (Topic, &Input)> {
+        let inputs = match self {
+            Self::Restored(inputs) => Some(inputs),
+            Self::Unrestored | Self::Stopped(_) => None,
+        };
+        inputs.into_iter().flatten().map(|(topic, input)| (*topic, input))
     }
 
-    pub(super) fn stop(&mut self, reason: &'static str) {
-        self.phase = Phase::Stopped;
-        self.wait = Some(Wait { reason, pause: Duration::ZERO });
+    /// Its inputs, to be changed.
+    pub(super) fn inputs_mut(&mut self) -> impl Iterator<Item = (Topic, &mut Input)> {
+        let inputs = match self {
+            Self::Restored(inputs) => Some(inputs),
+            Self::Unrestored | Self::Stopped(_) => None,
+        };
+        inputs.into_iter().flatten().map(|(topic, input)| (*topic, input))
     }
 
-    pub(super) fn waits_for(&self) -> Option<&'static str> {
-        match self.phase {
-            Phase::Unrestored => Some("state is not restored"),
-            Phase::Starting | Phase::Reading | Phase::Waiting { .. } | Phase::Stopped => {
-                self.wait.map(|wait| wait.reason)
+    /// One of its inputs, if it is read.
+    pub(super) fn reading(&mut self, topic: Topic) -> Option<&mut Input> {
+        let mut inputs = self.inputs_mut();
+        let (_, input) = inputs.find(|(of, _)| *of == topic)?;
+        (input.phase == Phase::Reading).then_some(input)
+    }
+
+    /// Why it waits, once for each input that does.
+    pub(super) fn waits_for(&self) -> Vec<&'static str> {
+        match self {
+            Self::Unrestored => vec!["state is not restored"],
+            Self::Stopped(reason) => vec![reason],
+            Self::Restored(inputs) => {
+                inputs.values().filter_map(|input| Some(input.wait?.reason)).collect()
             }
         }
+    }
+}
+
+impl Input {
+    /// Goes behind the markers of transactions that the library has passed. What it handed out was
+    /// taken, or the input would not be read any more.
+    pub(super) fn advance(&mut self, position: Option<Offset>) {
+        if self.phase == Phase::Reading {
+            self.next = position.map_or(self.next, |position| position.max(self.next));
+        }
+    }
+
+    /// Whether its place is kept among the state.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept_place == Some(self.next)
     }
 }

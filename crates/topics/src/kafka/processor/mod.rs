@@ -4,23 +4,28 @@
 //! forgotten, and goes on from what the brokers say: the group's committed place and the changelog.
 //! Neither is asked before the producer's name is held again, which ends whatever was left open.
 //!
-//! Each transaction commits the place of every partition that is held, also of those that nothing
-//! was read from: what a tick puts out is then fenced by the group like everything else.
+//! Each transaction commits the places of every partition that is held, in every input, also of
+//! those that nothing was read from: what a tick puts out is then fenced by the group like everything
+//! else. A place counts the markers of transactions too, and is committed also when only they came:
+//! records that are kept for a time go, and a place before a marker that went with them would look
+//! like a lost record.
 
+mod broken;
 mod held;
 mod restore;
 mod transaction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use trailgate_service::Clock;
 
+use self::broken::{Broken, Trouble};
 use self::held::{Held, Phase, Wait};
 use self::restore::{Changelog, Place};
-use self::transaction::{Desk, Undone};
+use self::transaction::Desk;
 use super::limits;
 use super::lookup::Lookup;
 use super::member::{Event, Fences, Member, fenced};
@@ -29,10 +34,9 @@ use super::records::length;
 use super::settings::Settings;
 use crate::backbone::BackboneError;
 use crate::limits::RECORD_MAX_BYTES;
-use crate::processor::{
-    Ended, Flow, Outputs, ProcessError, Processor, ProcessorSpec, ProcessorStatus,
-};
+use crate::processor::{Ended, Flow, Outputs, Processor, ProcessorSpec, ProcessorStatus};
 use crate::record::{Offset, Partition, Record};
+use crate::topic::Topic;
 
 /// What a processor's thread is given.
 pub(super) struct Steps {
@@ -54,57 +58,6 @@ enum Left {
     /// Its name was taken, maybe by a late request of its own.
     Fenced(String),
     Failed(String),
-}
-
-/// Why a step was not committed.
-enum Broken {
-    /// It is tried again.
-    Step,
-    /// It does not go on.
-    Processor(String),
-}
-
-impl From<Undone> for Broken {
-    fn from(Undone: Undone) -> Self {
-        Self::Step
-    }
-}
-
-impl From<ProcessError> for Broken {
-    fn from(error: ProcessError) -> Self {
-        Self::Processor(error.to_string())
-    }
-}
-
-impl From<BackboneError> for Broken {
-    fn from(error: BackboneError) -> Self {
-        match error {
-            BackboneError::Unreachable { .. } => Self::Step,
-            other => Self::Processor(other.to_string()),
-        }
-    }
-}
-
-/// Why something was not looked after.
-enum Trouble {
-    /// The brokers don't answer for now.
-    Unanswered,
-    Broken(Broken),
-}
-
-impl From<Broken> for Trouble {
-    fn from(broken: Broken) -> Self {
-        Self::Broken(broken)
-    }
-}
-
-impl From<BackboneError> for Trouble {
-    fn from(error: BackboneError) -> Self {
-        match error {
-            BackboneError::Unreachable { .. } => Self::Unanswered,
-            other => Self::Broken(Broken::Processor(other.to_string())),
-        }
-    }
 }
 
 impl Steps {
@@ -171,7 +124,7 @@ impl<'a> Membership<'a> {
     fn begin(steps: &'a mut Steps, desk: &'a mut Desk) -> Result<Self, BackboneError> {
         let spec = &steps.spec;
         let named = (spec.group.as_str(), spec.instance.as_str());
-        let member = Member::open(&steps.settings, spec.input, named, &steps.names)?;
+        let member = Member::open(&steps.settings, &spec.inputs, named, &steps.names)?;
         member.join()?;
         let changelog = Changelog::new(&steps.settings, &steps.lookup, spec)?;
         let commit_every = spec.commit_every.max(limits::COMMIT_EVERY_MIN);
@@ -207,7 +160,7 @@ impl<'a> Membership<'a> {
         loop {
             if self.steps.is_asked_to_stop() {
                 // What can't be committed comes again.
-                return match self.commit() {
+                return match self.note_places().and_then(|()| self.commit()) {
                     Ok(()) => Left::Stopped,
                     Err(Broken::Step) => {
                         self.abort();
@@ -248,7 +201,7 @@ impl<'a> Membership<'a> {
             Some(Event::Fenced(code)) => Ok(Some(Left::Fenced(fenced(&code).to_string()))),
             Some(Event::Assigned(came)) => {
                 self.member.take(&came)?;
-                self.held.extend(came.into_iter().map(|p| (p, Held::unrestored())));
+                self.held.extend(came.into_iter().map(|p| (p, Held::Unrestored)));
                 self.care_at = now;
                 Ok(None)
             }
@@ -263,13 +216,13 @@ impl<'a> Membership<'a> {
 
     fn take(&mut self, record: &Record) -> Result<(), Broken> {
         let held = self.held.get_mut(&record.partition);
+        let input = held.and_then(|held| held.reading(record.topic));
         // Else fetched before it was held or sought.
-        let is_next = |h: &&mut Held| h.phase == Phase::Reading && record.offset >= h.next;
-        let Some(held) = held.filter(is_next) else { return Ok(()) };
+        let Some(input) = input.filter(|input| record.offset >= input.next) else { return Ok(()) };
         match self.steps.processor.process(record, &mut self.outputs)? {
             Flow::Done => {
-                held.next = record.offset.next();
-                if held.wait.take().is_some() {
+                input.next = record.offset.next();
+                if input.wait.take().is_some() {
                     self.care_at = Instant::now();
                 }
                 self.taken += 1;
@@ -281,11 +234,11 @@ impl<'a> Membership<'a> {
                     return Err(Broken::Processor("output of a waiting record".to_owned()));
                 }
                 let (first, longest) = limits::OFFER_AGAIN;
-                let pause = held.wait.map_or(first, |wait| (2 * wait.pause).min(longest));
-                held.wait = Some(Wait { reason, pause });
-                held.phase = Phase::Waiting { until: Instant::now() + pause };
+                let pause = input.wait.map_or(first, |wait| (2 * wait.pause).min(longest));
+                input.wait = Some(Wait { reason, pause });
+                input.phase = Phase::Waiting { until: Instant::now() + pause };
                 self.care_at = Instant::now();
-                Ok(self.member.hold(&[record.partition])?)
+                Ok(self.member.hold(record.topic, &[record.partition])?)
             }
         }
     }
@@ -303,6 +256,9 @@ impl<'a> Membership<'a> {
             if length(&record) > RECORD_MAX_BYTES {
                 return Err(Broken::Processor("output is too long".to_owned()));
             }
+            if record.partition.0 >= self.steps.lookup.partitions() {
+                return Err(Broken::Processor("output without a partition".to_owned()));
+            }
             self.desk.send(&record)?;
         }
         Ok(())
@@ -311,12 +267,13 @@ impl<'a> Membership<'a> {
     /// Ends the step: what is due by time, then one transaction of all of it.
     fn commit(&mut self) -> Result<(), Broken> {
         self.commit_at = Instant::now() + self.commit_every;
-        let places: Vec<(Partition, Offset)> = self
-            .held
-            .iter()
-            .filter(|(_, held)| held.is_restored())
-            .map(|(partition, held)| (*partition, held.next))
-            .collect();
+        self.advance();
+        let place = |(p, held): (&Partition, &Held)| {
+            let partition = *p;
+            held.inputs().map(move |(topic, input)| (topic, partition, input.next)).collect()
+        };
+        let places: Vec<(Topic, Partition, Offset)> =
+            self.held.iter().flat_map::<Vec<_>, _>(place).collect();
         if places.is_empty() {
             return Ok(());
         }
@@ -328,14 +285,13 @@ impl<'a> Membership<'a> {
         if !self.desk.is_open() {
             return Ok(());
         }
-        for (partition, next) in &places {
-            let held = self.held.get_mut(partition);
-            if let Some(held) = held.filter(|held| held.kept_place != Some(*next)) {
-                held.kept_place = Some(*next);
-                self.desk.send(&self.changelog.place(*partition, *next))?;
+        for (partition, held) in &mut self.held {
+            for (topic, input) in held.inputs_mut().filter(|(_, input)| !input.is_kept()) {
+                input.kept_place = Some(input.next);
+                self.desk.send(&self.changelog.place(topic, *partition, input.next))?;
             }
         }
-        self.desk.commit(&self.member, self.steps.spec.input, &places)?;
+        self.desk.commit(&self.member, &places)?;
         self.aborts = 0;
         let taken = std::mem::take(&mut self.taken);
         self.steps.status.send_modify(|status| status.committed += taken);
@@ -352,13 +308,16 @@ impl<'a> Membership<'a> {
         let mut reading = Vec::new();
         for (partition, held) in &mut self.held {
             self.steps.processor.revoked(*partition);
-            if held.phase != Phase::Stopped {
-                *held = Held::unrestored();
-                reading.push(*partition);
+            match held {
+                Held::Stopped(_) => {}
+                Held::Unrestored | Held::Restored(_) => {
+                    *held = Held::Unrestored;
+                    reading.push(*partition);
+                }
             }
         }
         // What is fetched nevertheless is not taken.
-        drop(self.member.hold(&reading));
+        drop(self.member.hold_all(&reading));
         // What fails again and again is tried less and less often.
         self.care_at = Instant::now() + limits::SETTLE_POLL * (1 << self.aborts.min(6));
         self.aborts = self.aborts.saturating_add(1);
@@ -394,21 +353,22 @@ impl<'a> Membership<'a> {
     /// asked again.
     fn look_after(&mut self) -> Result<(), Broken> {
         let now = Instant::now();
-        for held in self.held.values_mut() {
-            if matches!(held.phase, Phase::Waiting { until } if now >= until) {
-                held.phase = Phase::Starting;
+        for (_, input) in self.held.values_mut().flat_map(Held::inputs_mut) {
+            if matches!(input.phase, Phase::Waiting { until } if now >= until) {
+                input.phase = Phase::Starting;
             }
         }
-        let is_settled =
-            match self.restore().and_then(|is_restored| Ok(self.start()? && is_restored)) {
-                Ok(is_settled) => is_settled,
-                Err(Trouble::Unanswered) => false,
-                Err(Trouble::Broken(broken)) => return Err(broken),
-            };
+        let is_settled = match self.restore().map(|is_restored| self.start() && is_restored) {
+            Ok(is_settled) => is_settled,
+            Err(Trouble::Unanswered) => false,
+            Err(Trouble::Broken(broken)) => return Err(broken),
+        };
+        self.note_places()?;
         let again = if is_settled { limits::MEMBER_IDLE } else { limits::SETTLE_POLL };
-        let due = self.held.values().filter_map(|held| match held.phase {
+        let inputs = self.held.values().flat_map(Held::inputs);
+        let due = inputs.filter_map(|(_, input)| match input.phase {
             Phase::Waiting { until } => Some(until),
-            Phase::Unrestored | Phase::Starting | Phase::Reading | Phase::Stopped => None,
+            Phase::Starting | Phase::Reading => None,
         });
         self.care_at = due.chain([Instant::now() + again]).min().unwrap_or(now);
         Ok(())
@@ -416,7 +376,9 @@ impl<'a> Membership<'a> {
 
     /// Restores what is not. False: some must wait.
     fn restore(&mut self) -> Result<bool, Trouble> {
-        let unrestored = self.of(Phase::Unrestored);
+        let is_unrestored = |(_, held): &(&Partition, &Held)| matches!(held, Held::Unrestored);
+        let unrestored: Vec<Partition> =
+            self.held.iter().filter(is_unrestored).map(|(partition, _)| *partition).collect();
         if unrestored.is_empty() {
             return Ok(true);
         }
@@ -432,65 +394,99 @@ impl<'a> Membership<'a> {
             let stop = steps.stop.clone();
             let is_asked = || *stop.borrow() || stop.has_changed().is_err();
             let place = self.changelog.restore(*partition, steps.processor.as_mut(), is_asked)?;
-            let Some(held) = self.held.get_mut(partition) else { continue };
-            match place {
-                Place::At(place) => (held.phase, held.next) = (Phase::Starting, place),
+            let held = match place {
+                Place::At(places) => Held::restored(places),
                 Place::Nowhere(reason) => {
                     tracing::error!(partition = partition.0, reason, "partition is stopped");
                     steps.processor.revoked(*partition);
-                    held.stop(reason);
+                    Held::Stopped(reason)
                 }
-            }
+            };
+            self.held.insert(*partition, held);
         }
         Ok(settled.len() == unrestored.len())
     }
 
     /// Starts what is to be read. False: some could not be for now.
-    fn start(&mut self) -> Result<bool, Trouble> {
-        let starting = self.of(Phase::Starting);
-        let from = starting.iter().filter_map(|p| Some((*p, self.held.get(p)?.next))).collect();
-        let started = self.member.start(&from);
-        for partition in &started {
-            if let Some(held) = self.held.get_mut(partition) {
-                held.phase = Phase::Reading;
+    fn start(&mut self) -> bool {
+        let mut is_all = true;
+        for topic in &self.steps.spec.inputs {
+            let starting = |(partition, held): (&Partition, &Held)| {
+                let mut inputs = held.inputs().filter(|(of, _)| of == topic);
+                let (_, input) = inputs.find(|(_, input)| input.phase == Phase::Starting)?;
+                Some((*partition, input.next))
+            };
+            let from: BTreeMap<_, _> = self.held.iter().filter_map(starting).collect();
+            let started = self.member.start(*topic, &from);
+            is_all &= started.len() == from.len();
+            for (partition, held) in &mut self.held {
+                for (_, input) in held.inputs_mut().filter(|(of, _)| of == topic) {
+                    if started.contains(partition) {
+                        input.phase = Phase::Reading;
+                    }
+                }
             }
         }
-        Ok(started.len() == starting.len())
-    }
-
-    fn of(&self, phase: Phase) -> Vec<Partition> {
-        let is_so = |(_, held): &(&Partition, &Held)| held.phase == phase;
-        self.held.iter().filter(is_so).map(|(partition, _)| *partition).collect()
+        is_all
     }
 
     /// Finds what is gone from under the library's hands. False: nothing is, yet it has stopped.
     fn find_missing(&mut self) -> Result<bool, Broken> {
         // What was taken of it counts.
         self.commit()?;
-        let input = self.steps.spec.input;
-        let Ok(kept) = self.steps.lookup.watermarks(input, limits::ASK_WAIT) else {
-            return Ok(false);
-        };
-        let positions = self.member.positions();
-        let mut is_found = false;
-        for (partition, held) in &mut self.held {
-            let at = positions.get(partition).copied().unwrap_or(held.next).max(held.next);
-            let gone = kept.get(partition).filter(|kept| at < kept.low || at > kept.high);
-            if held.phase == Phase::Reading && gone.is_some() {
-                tracing::error!(partition = partition.0, "records are missing");
-                held.stop("records are missing");
-                is_found = true;
+        let mut missing = BTreeSet::new();
+        for topic in &self.steps.spec.inputs {
+            let Ok(kept) = self.steps.lookup.watermarks(*topic, limits::ASK_WAIT) else {
+                return Ok(false);
+            };
+            for (partition, held) in &mut self.held {
+                let Some(input) = held.reading(*topic) else { continue };
+                let at = input.next;
+                if kept.get(partition).is_some_and(|kept| at < kept.low || at > kept.high) {
+                    let (topic, partition) = (topic.name(), *partition);
+                    tracing::error!(topic, partition = partition.0, "records are missing");
+                    missing.insert(partition);
+                }
             }
         }
+        for partition in &missing {
+            self.held.insert(*partition, Held::Stopped("records are missing"));
+        }
+        let gone: Vec<Partition> = missing.into_iter().collect();
+        self.member.hold_all(&gone)?;
         self.care_at = Instant::now();
-        Ok(is_found)
+        Ok(!gone.is_empty())
+    }
+
+    /// Moves each place behind the markers that came since its last record.
+    fn advance(&mut self) {
+        let positions = self.member.positions();
+        for (partition, held) in &mut self.held {
+            for (topic, input) in held.inputs_mut() {
+                let position = positions.get(&(topic, *partition)).copied();
+                input.advance(position);
+            }
+        }
+    }
+
+    /// Opens a step if places have moved without one.
+    fn note_places(&mut self) -> Result<(), Broken> {
+        self.advance();
+        let mut inputs = self.held.values().flat_map(Held::inputs);
+        if inputs.any(|(_, input)| !input.is_kept()) {
+            self.desk.begin()?;
+        }
+        Ok(())
     }
 
     /// Tells how it is, if that has changed.
     fn tell(&self) {
         let partitions: Vec<Partition> = self.held.keys().copied().collect();
-        let waiting = |(p, held): (&Partition, &Held)| Some((*p, held.waits_for()?));
-        let waiting: Vec<_> = self.held.iter().filter_map(waiting).collect();
+        let reasons = self.held.iter().map(|(partition, held)| (*partition, held.waits_for()));
+        let each = |(partition, reasons): (Partition, Vec<&'static str>)| {
+            reasons.into_iter().map(move |reason| (partition, reason))
+        };
+        let waiting: Vec<_> = reasons.flat_map(each).collect();
         self.steps.status.send_if_modified(|status| {
             let is_new = status.partitions != partitions || status.waiting != waiting;
             (status.partitions, status.waiting) = (partitions, waiting);

@@ -149,17 +149,16 @@ impl Desk {
         }
     }
 
-    /// Commits the open transaction together with the places that the input was read to.
+    /// Commits the open transaction together with the places that the inputs were read to.
     pub(super) fn commit(
         &mut self,
         member: &Member,
-        input: Topic,
-        upto: &[(Partition, Offset)],
+        upto: &[(Topic, Partition, Offset)],
     ) -> Result<(), Undone> {
         self.flight.wait_below(1)?;
         let producer = self.producer.as_ref().ok_or(Undone)?;
-        let offsets = upto.iter().map(|(p, offset)| (*p, rdkafka::Offset::Offset(offset.0)));
-        let offsets = places(input, offsets);
+        let offset = |offset: Offset| rdkafka::Offset::Offset(offset.0);
+        let offsets = places(upto.iter().map(|(topic, p, next)| (*topic, *p, offset(*next))));
         // Of now, not of when the partitions came: a stale one is refused, and an empty one would
         // not be checked at all.
         let before = membership::now(member).ok_or(Undone)?;
