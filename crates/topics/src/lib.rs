@@ -26,7 +26,7 @@ pub use processor::{
     Ended, Flow, Outputs, ProcessError, Processor, ProcessorHandle, ProcessorSpec, ProcessorStatus,
 };
 pub use raw_writer::{Heartbeat, RawWriter, RawWriterError, RecordError, Recording, Recordings};
-pub use record::{NewRecord, Offset, Partition, Record, Watermarks};
+pub use record::{Header, NewRecord, Offset, Partition, Record, Watermarks};
 pub use registry::{RegistryError, SchemaRegistry};
 pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};
 pub use tail::{Tail, TailBatch, TailEnd};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use trailgate_schemas::Micros;
 
 use crate::backbone::BackboneError;
-use crate::record::{NewRecord, Partition, Record};
+use crate::record::{Header, NewRecord, Partition, Record};
 use crate::topic::{Kept, Topic};
 
 /// What a processor is made of.
@@ -121,12 +121,23 @@ pub trait Processor: Send + 'static {
 #[derive(Debug, Default)]
 pub struct Outputs {
     records: Vec<NewRecord>,
+    /// The headers of those records that have some, by their places: few topics are read by others.
+    headers: Vec<(usize, Vec<Header>)>,
 }
 
 impl Outputs {
     /// Writes a record to any partition of a topic of [`ProcessorSpec::outputs`].
     pub fn send(&mut self, topic: Topic, partition: Partition, key: Bytes, value: Bytes) {
         self.records.push(NewRecord { topic, partition, key, value: Some(value) });
+    }
+
+    /// Gives headers to the record that was written last. They are for readers that are not ours,
+    /// and those are on Kafka: nothing of Trailgate reads them, and the embedded log, which only
+    /// this process opens, does not keep them.
+    pub fn with_headers(&mut self, headers: Vec<Header>) {
+        if let Some(last) = self.records.len().checked_sub(1) {
+            self.headers.push((last, headers));
+        }
     }
 
     /// Keeps state for a partition of the inputs; none forgets it.
@@ -142,7 +153,17 @@ impl Outputs {
 
     /// What was written since the last call.
     pub fn take(&mut self) -> Vec<NewRecord> {
+        self.headers.clear();
         std::mem::take(&mut self.records)
+    }
+
+    /// What was written since the last call, each record with its headers.
+    pub fn take_with_headers(&mut self) -> impl Iterator<Item = (NewRecord, Vec<Header>)> + use<> {
+        let mut headers = std::mem::take(&mut self.headers).into_iter().peekable();
+        std::mem::take(&mut self.records).into_iter().enumerate().map(move |(place, record)| {
+            let own = headers.next_if(|(owner, _)| *owner == place);
+            (record, own.map(|(_, headers)| headers).unwrap_or_default())
+        })
     }
 
     /// What was written so far.
@@ -241,5 +262,24 @@ mod tests {
         ] {
             assert_eq!(check(inputs, changelog), None);
         }
+    }
+
+    #[test]
+    fn headers_stay_with_the_record_that_they_were_given_to() {
+        let mut outputs = Outputs::default();
+        let key = Bytes::from_static(b"key");
+        let header = |value: &'static str| {
+            vec![Header { name: "ce_id", value: Bytes::from_static(value.as_bytes()) }]
+        };
+        outputs.with_headers(header("of nobody"));
+        for (topic, headers) in [(Topic::Events, ""), (Topic::Siem, "a"), (Topic::Siem, "b")] {
+            outputs.send(topic, Partition(0), key.clone(), key.clone());
+            if !headers.is_empty() {
+                outputs.with_headers(header(headers));
+            }
+        }
+        let taken: Vec<_> = outputs.take_with_headers().map(|(_, headers)| headers).collect();
+        assert_eq!(taken, [vec![], header("a"), header("b")]);
+        assert_eq!(outputs.take_with_headers().count(), 0);
     }
 }

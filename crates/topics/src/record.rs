@@ -59,6 +59,16 @@ impl NewRecord {
     }
 }
 
+/// What stands beside a record on Kafka, for readers that are not ours: its name is ours, and its
+/// value an id, a word or a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The name.
+    pub name: &'static str,
+    /// The value.
+    pub value: Bytes,
+}
+
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -1,11 +1,11 @@
 //! Between the client library's messages, lists and numbers and ours.
 
 use bytes::Bytes;
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders, Timestamp};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use trailgate_schemas::Micros;
 
-use crate::record::{NewRecord, Offset, Partition, Record};
+use crate::record::{Header, NewRecord, Offset, Partition, Record};
 use crate::topic::Topic;
 
 /// A message as a record of `topic`.
@@ -29,6 +29,19 @@ fn micros(timestamp: Timestamp) -> Micros {
 /// How long a record is.
 pub(super) fn length(record: &NewRecord) -> usize {
     record.key.len() + record.value.as_ref().map_or(0, Bytes::len)
+}
+
+/// How long what stands beside a record is.
+pub(super) fn beside(headers: &[Header]) -> usize {
+    headers.iter().map(|header| header.name.len() + header.value.len()).sum()
+}
+
+/// Headers in the library's form.
+pub(super) fn their_headers(headers: &[Header]) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |theirs, header| {
+        let value = Some(header.value.as_ref());
+        theirs.insert(rdkafka::message::Header { key: header.name, value })
+    })
 }
 
 /// The library's number of a partition.

@@ -30,7 +30,7 @@ use super::limits;
 use super::lookup::Lookup;
 use super::member::{Event, Fences, Member, fenced};
 use super::names::Names;
-use super::records::length;
+use super::records::{beside, length};
 use super::settings::Settings;
 use crate::backbone::BackboneError;
 use crate::limits::RECORD_MAX_BYTES;
@@ -245,7 +245,7 @@ impl<'a> Membership<'a> {
 
     /// Sends what the processor just put out, which must be where it said it would.
     fn put_out(&mut self) -> Result<(), Broken> {
-        for record in self.outputs.take() {
+        for (record, headers) in self.outputs.take_with_headers() {
             let spec = &self.steps.spec;
             if record.topic != spec.changelog && !spec.outputs.contains(&record.topic) {
                 return Err(Broken::Processor("output to an undeclared topic".to_owned()));
@@ -253,13 +253,13 @@ impl<'a> Membership<'a> {
             if record.topic == spec.changelog && restore::is_reserved(&record.key) {
                 return Err(Broken::Processor("state under a reserved key".to_owned()));
             }
-            if length(&record) > RECORD_MAX_BYTES {
+            if length(&record) + beside(&headers) > RECORD_MAX_BYTES {
                 return Err(Broken::Processor("output is too long".to_owned()));
             }
             if record.partition.0 >= self.steps.lookup.partitions() {
                 return Err(Broken::Processor("output without a partition".to_owned()));
             }
-            self.desk.send(&record)?;
+            self.desk.send(&record, &headers)?;
         }
         Ok(())
     }
@@ -288,7 +288,7 @@ impl<'a> Membership<'a> {
         for (partition, held) in &mut self.held {
             for (topic, input) in held.inputs_mut().filter(|(_, input)| !input.is_kept()) {
                 input.kept_place = Some(input.next);
-                self.desk.send(&self.changelog.place(topic, *partition, input.next))?;
+                self.desk.send(&self.changelog.place(topic, *partition, input.next), &[])?;
             }
         }
         self.desk.commit(&self.member, &places)?;

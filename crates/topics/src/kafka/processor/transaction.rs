@@ -20,10 +20,10 @@ use crate::kafka::context;
 use crate::kafka::failure::{code, failed};
 use crate::kafka::limits;
 use crate::kafka::member::Member;
-use crate::kafka::records::{places, theirs};
+use crate::kafka::records::{places, their_headers, theirs};
 use crate::kafka::settings::Settings;
 use crate::processor::ProcessorSpec;
-use crate::record::{NewRecord, Offset, Partition};
+use crate::record::{Header, NewRecord, Offset, Partition};
 use crate::topic::Topic;
 
 /// The step is not committed, or may not be: abort it.
@@ -127,7 +127,7 @@ impl Desk {
     }
 
     /// Writes a record in the open transaction.
-    pub(super) fn send(&self, record: &NewRecord) -> Result<(), Undone> {
+    pub(super) fn send(&self, record: &NewRecord, headers: &[Header]) -> Result<(), Undone> {
         let producer = self.producer.as_ref().ok_or(Undone)?;
         self.flight.wait_below(limits::STEP_IN_FLIGHT)?;
         let deadline = Instant::now() + limits::TRANSACTION_WAIT;
@@ -137,6 +137,9 @@ impl Desk {
                 .key(record.key.as_ref());
             if let Some(value) = &record.value {
                 message = message.payload(value.as_ref());
+            }
+            if !headers.is_empty() {
+                message = message.headers(their_headers(headers));
             }
             self.flight.take_off();
             let Err((error, _)) = producer.send(message) else { return Ok(()) };
