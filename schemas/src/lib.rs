@@ -6,6 +6,7 @@ mod hold;
 mod ids;
 mod kind;
 mod lineage;
+mod ocsf;
 mod outcome;
 mod payload;
 mod sealed;
@@ -29,6 +30,7 @@ pub use ids::{
 };
 pub use kind::{Kind, UnknownKind};
 pub use lineage::{AUDIT_EVENT_VERSIONS, SEALED_EVENT_VERSIONS, SchemaVersion};
+pub use ocsf::{OCSF_VERSION, ocsf_json};
 pub use outcome::{Outcome, UnknownOutcome};
 pub use payload::{Frame, PayloadState, Redaction};
 pub use sealed::{ClearHeader, SEAL_VERSION, SealedEvent};
