@@ -3,8 +3,9 @@
 use std::hint::black_box;
 
 use regex_automata::meta::Regex;
-use trailgate_benches::{Cpu, Figures, seeded_text};
+use trailgate_benches::{Cpu, Figures, event, seeded_text};
 use trailgate_redact::{Redactor, Rules, Shape, TokenKey};
+use trailgate_schemas::ocsf_json;
 
 const ROUND_BYTES: usize = 8 << 20;
 
@@ -22,7 +23,20 @@ fn main() -> anyhow::Result<()> {
     let regexes = plain_regexes()?;
     let peer = best(1, || each_regex(&regexes, &corpus));
     figures.print("agent_corpus@per_rule_regex", peer, "MB/s/core");
+    figures.print("siem_record", siem_record(), "us");
     Ok(())
+}
+
+/// Microseconds that a masked event of 1 KiB takes to become an OCSF object: what a SIEM adds to
+/// each event's masking.
+fn siem_record() -> f64 {
+    let events: Vec<_> = (0..1_000).map(|n| event(n, 1 << 10)).collect();
+    let speed = best(5, || {
+        events.iter().for_each(|event| drop(black_box(ocsf_json(event))));
+        events.len()
+    });
+    // It is in millions for each second.
+    1.0 / speed
 }
 
 /// What LangGraph servers were seen to send, a secret in each twentieth body.

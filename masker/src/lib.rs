@@ -11,6 +11,7 @@ pub mod limits;
 mod masker;
 mod metrics;
 mod reading;
+mod siem;
 mod stage;
 mod state;
 

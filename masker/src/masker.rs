@@ -21,6 +21,7 @@ use crate::holds::{Holds, Shown};
 use crate::limits::{BODY_SILENT_MAX, PRODUCER_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
+use crate::siem;
 use crate::state::{BodyId, RestoreError, Silence, State};
 
 /// The masker's own part of the stream processor.
@@ -317,6 +318,7 @@ impl Masker {
         outputs.send(Topic::Refused, record.partition, record.key.clone(), value);
     }
 
+    /// The event as a row, and as a SIEM takes it.
     fn write(
         &self,
         partition: Partition,
@@ -325,7 +327,9 @@ impl Masker {
     ) -> Result<(), ProcessError> {
         let value = self.writer.write(event);
         let value = value.map_err(|_| ProcessError::Broken { code: "event_not_encoded" })?;
-        outputs.send(Topic::Events, partition, key_of(event.session_id), value.into());
+        let key = key_of(event.session_id);
+        outputs.send(Topic::Events, partition, key.clone(), value.into());
+        siem::write(partition, key, event, outputs);
         Ok(())
     }
 }

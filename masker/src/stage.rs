@@ -48,7 +48,7 @@ pub async fn run_on(
         instance: config.instance.clone(),
         inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
-        outputs: vec![Topic::Events, Topic::Refused, Topic::Holds],
+        outputs: vec![Topic::Events, Topic::Siem, Topic::Refused, Topic::Holds],
         commit_every: COMMIT_EVERY,
     };
     let (watched, stop) = (context.health.part("backbone"), context.stop.clone());
@@ -79,9 +79,8 @@ async fn start(
     let token = keys.load_token().context("masker's keys")?;
     let cleaner = Cleaner::new(&token);
     let id = loop {
-        let topics = [Topic::Raw, Topic::Events, Topic::Refused, Topic::MaskerState, Topic::Holds];
         let registered = async {
-            backbone.ensure(&topics).await?;
+            backbone.ensure(&TOPICS).await?;
             let registry = backbone.registry();
             Ok::<_, RawWriterError>(registry.register(EVENTS_SUBJECT, AUDIT_EVENT_SCHEMA).await?)
         };
@@ -143,5 +142,14 @@ async fn trim_once(
     Ok(())
 }
 
+/// What the masker reads and writes.
+const TOPICS: [Topic; 6] = [
+    Topic::Raw,
+    Topic::Events,
+    Topic::Siem,
+    Topic::Refused,
+    Topic::MaskerState,
+    Topic::Holds,
+];
 const EVENTS_SUBJECT: &str = "audit.events-value";
 const RETRY_AFTER: Duration = Duration::from_millis(500);

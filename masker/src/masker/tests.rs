@@ -49,6 +49,8 @@ struct Bench {
     next: i64,
     offset: i64,
     events: Vec<AuditEvent>,
+    /// Of each event the text of its record for a SIEM.
+    siem: Vec<String>,
     refused: Vec<RefusedEvent>,
     holds: Vec<Hold>,
     changelog: Vec<NewRecord>,
@@ -73,6 +75,7 @@ impl Bench {
             next: 0,
             offset: 0,
             events: Vec::new(),
+            siem: Vec::new(),
             refused: Vec::new(),
             holds: Vec::new(),
             changelog: Vec::new(),
@@ -148,7 +151,8 @@ impl Bench {
     }
 
     fn collect(&mut self, mut outputs: Outputs) {
-        for record in outputs.take() {
+        for (record, headers) in outputs.take_with_headers() {
+            assert_eq!(headers.is_empty(), record.topic != Topic::Siem);
             let value = record.value.clone();
             if record.topic != Topic::Holds {
                 assert_eq!(record.partition, PARTITION);
@@ -166,12 +170,12 @@ impl Bench {
                     assert_eq!(record.key, event.session_id.to_string());
                     self.events.push(event);
                 }
+                Topic::Siem => self.collect_siem(&record, &headers),
                 Topic::Refused => {
                     self.refused.push(RefusedEvent::from_bytes(&value.unwrap()).unwrap());
                 }
                 Topic::MaskerState => self.changelog.push(record),
                 Topic::Raw
-                | Topic::Siem
                 | Topic::Votes
                 | Topic::Claims
                 | Topic::Decisions
@@ -179,6 +183,19 @@ impl Bench {
                 | Topic::Spool => panic!("the masker does not write {}", record.topic.name()),
             }
         }
+        assert_eq!(self.siem.len(), self.events.len());
+    }
+
+    /// A SIEM's record stands behind its event's own, and tells of the same event.
+    fn collect_siem(&mut self, record: &NewRecord, headers: &[trailgate_topics::Header]) {
+        let event = &self.events[self.siem.len()];
+        assert_eq!(record.key, event.session_id.to_string());
+        let value = record.value.as_deref().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(value).unwrap();
+        assert_eq!(json["metadata"]["uid"], event.event_id.to_string());
+        let id = headers.iter().find(|header| header.name == "ce_id").unwrap();
+        assert_eq!(id.value, event.event_id.to_string());
+        self.siem.push(String::from_utf8(value.to_vec()).unwrap());
     }
 
     /// How many keys of the changelog have a value.
@@ -389,7 +406,7 @@ fn a_planted_secret_is_in_no_field_of_what_comes_out() {
     }
     event.stream_count = Some(1);
     bench.take(event);
-    let shown = format!("{:?}", bench.events);
+    let shown = format!("{:?} {:?}", bench.events, bench.siem);
     assert!(!shown.contains("hunter2"), "{shown}");
     let values = bench.changelog.iter().filter_map(|record| record.value.as_deref());
     assert!(values.into_iter().all(|value| !value.windows(7).any(|part| part == b"hunter2")));
