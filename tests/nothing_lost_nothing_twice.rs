@@ -15,7 +15,9 @@ use trailgate_schemas::{
 };
 use trailgate_service::{Clock, Ids, RandomIds, SystemClock};
 use trailgate_testkit::{Upstream, until_paced, until_within};
-use trailgate_tests::{Stages, TablePlace, Trail, Up};
+use trailgate_tests::{
+    Running, Stages, TablePlace, Trail, Up, all_records, event_ids, kafka_backbone,
+};
 use trailgate_topics::{BackboneConfig, RawWriter, Topic, open_backbone};
 
 const EVENTS: usize = 50_000;
@@ -150,6 +152,18 @@ async fn each_once(trail: &Trail, events: usize) {
     let indexes =
         "SELECT count(*) - count(DISTINCT concat(log_partition, '/', log_index)) FROM events";
     assert_eq!(trail.number(indexes).await, 0);
+    a_siem_is_told_each_once(trail, usize::try_from(events).unwrap()).await;
+}
+
+async fn a_siem_is_told_each_once(trail: &Trail, events: usize) {
+    let Running::Stages(stages) = &trail.running else { unreachable!("Kafka was started") };
+    let records = all_records(&*kafka_backbone(stages), Topic::Siem).await;
+    let objects: Vec<serde_json::Value> = records
+        .iter()
+        .map(|record| serde_json::from_slice(record.value.as_deref().unwrap()).unwrap())
+        .filter(|object: &serde_json::Value| object["unmapped"]["connection"] == "load")
+        .collect();
+    assert_eq!(event_ids(&objects).len(), events);
 }
 
 /// Waits until so many events are seen, for as long as they get more: how fast a loaded machine is

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trailgate_service::SystemClock;
+use trailgate_testkit::until;
 use trailgate_topics::{
     Backbone, BackboneConfig, Durability, EmbeddedConfig, KafkaConfig, Record, Topic, open_backbone,
 };
@@ -49,4 +50,18 @@ pub async fn all_records(backbone: &dyn Backbone, topic: Topic) -> Vec<Record> {
         }
     }
     records
+}
+
+/// Waits until the masker has taken, for good, all that is on `audit.raw`.
+pub async fn all_masked(backbone: &dyn Backbone) {
+    until("all to be masked", async || {
+        let committed = backbone.committed("masker", Topic::Raw).await.unwrap();
+        let marks = backbone.watermarks(Topic::Raw).await.unwrap();
+        let is_masked = marks.iter().all(|(partition, marks)| {
+            let place = committed.iter().find(|(of, _)| of == partition);
+            marks.low == marks.high || place.is_some_and(|(_, next)| *next >= marks.high)
+        });
+        is_masked.then_some(())
+    })
+    .await;
 }

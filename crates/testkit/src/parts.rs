@@ -22,6 +22,10 @@ pub struct Parts {
     oidc_modules: Option<PathBuf>,
     versitygw: Option<PathBuf>,
     keycloak: Option<PathBuf>,
+    consumer_python: Option<PathBuf>,
+    kcat: Option<PathBuf>,
+    rsyslogd: Option<PathBuf>,
+    rsyslog_imkafka: Option<PathBuf>,
 }
 
 impl Parts {
@@ -84,6 +88,25 @@ impl Parts {
     #[must_use]
     pub fn keycloak(&self) -> &Path {
         present("keycloak", self.keycloak.as_deref())
+    }
+
+    /// Python with a Kafka consumer that knows Avro and a schema registry.
+    #[must_use]
+    pub fn consumer_python(&self) -> &Path {
+        present("consumer_python", self.consumer_python.as_deref())
+    }
+
+    /// The `kcat` command.
+    #[must_use]
+    pub fn kcat(&self) -> &Path {
+        present("kcat", self.kcat.as_deref())
+    }
+
+    /// The `rsyslogd` command, and the module by which it reads Kafka.
+    #[must_use]
+    pub fn rsyslog(&self) -> (&Path, &Path) {
+        let module = present("rsyslog_imkafka", self.rsyslog_imkafka.as_deref());
+        (present("rsyslogd", self.rsyslogd.as_deref()), module)
     }
 }
 
