@@ -41,7 +41,7 @@ fn a_held_operation_reaches_reviewers_masked_in_the_step_that_writes_its_event()
     let mut outputs = Outputs::default();
     assert_eq!(bench.masker.process(&record, &mut outputs), Ok(Flow::Done));
     let topics: Vec<Topic> = outputs.records().iter().map(|record| record.topic).collect();
-    assert_eq!(topics, [Topic::Holds, Topic::Events]);
+    assert_eq!(topics, [Topic::Holds, Topic::Events, Topic::Siem]);
     bench.collect(outputs);
 
     let (hold, row) = (&bench.holds[0], &bench.events[0]);
