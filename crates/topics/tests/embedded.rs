@@ -57,7 +57,7 @@ holds! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_promises_hold_on_one_log_one_after_the_other() {
+async fn all_promises_hold_on_one_log_side_by_side() {
     let (_folder, log) = fresh_log().await;
     contract::all(&log).await;
 }

@@ -6,7 +6,7 @@ mod contract;
 mod kafka_faults;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use contract::processor::{Counter, spec};
@@ -14,6 +14,7 @@ use contract::{append, ends, fresh, group, message, number, numbers, read_until,
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use tokio::sync::Mutex;
 use trailgate_service::SystemClock;
 use trailgate_testkit::{Kafka, SchemaRegistry};
 use trailgate_topics::{
@@ -21,8 +22,24 @@ use trailgate_topics::{
     Partition, ProcessorSpec, Topic,
 };
 
-/// One broker at a time: two beside each other on two cores are late for everything.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// The broker of all tests that leave it as it is and keep to topics of their own, for as long as one
+/// of them runs: brokers take most of the time of two cores while they start.
+static SHARED: Mutex<Weak<Kafka>> = Mutex::const_new(Weak::new());
+
+/// One broker beside it, for tests that do something to it.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+async fn shared_kafka() -> Arc<Kafka> {
+    let mut shared = SHARED.lock().await;
+    match shared.upgrade() {
+        Some(kafka) => kafka,
+        None => {
+            let kafka = Arc::new(Kafka::start().await);
+            *shared = Arc::downgrade(&kafka);
+            kafka
+        }
+    }
+}
 
 const PARTITIONS: u32 = 4;
 
@@ -43,8 +60,7 @@ fn open(config: &KafkaConfig) -> Arc<dyn Backbone> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_promises_of_a_backbone_hold_on_kafka() {
-    let _turn = TURN.lock().await;
-    let (kafka, registry) = tokio::join!(Kafka::start(), SchemaRegistry::start());
+    let (kafka, registry) = tokio::join!(shared_kafka(), SchemaRegistry::start());
     let backbone = open(&config(kafka.bootstrap(), Some(&registry)));
     backbone.ensure(Topic::ALL).await.unwrap();
     contract::all(&backbone).await;
@@ -139,6 +155,7 @@ async fn no_place_is_told_twice_and_a_lost_range_is_found_while_reading(
 /// A topic that others write in transactions has a marker behind each record. When records that are
 /// kept for a time go, their markers go, too, and nothing is missing.
 async fn a_place_is_behind_the_markers_of_what_was_read(backbone: &Arc<dyn Backbone>) {
+    const HERE: Partition = Partition(3);
     let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     let run = |mark: &str, (input, to): (Topic, Topic)| {
         let counter = Counter { to, ..Counter::new(mark) };
@@ -150,23 +167,25 @@ async fn a_place_is_behind_the_markers_of_what_was_read(backbone: &Arc<dyn Backb
         let is_enough = |read: &[_]| numbers(&out, read).contains(&count);
         read_until(backbone, Topic::Decisions, &from, is_enough).await;
     };
-    let writer = run(&mark, (Topic::Raw, Topic::Siem));
-    let reader = run(&read, (Topic::Siem, Topic::Decisions));
-    append(backbone, Topic::Raw, 0, &mark, 0..5).await;
+    let writer = run(&mark, (Topic::Raw, Topic::Refused));
+    let reader = run(&read, (Topic::Refused, Topic::Decisions));
+    append(backbone, Topic::Raw, HERE.0, &mark, 0..5).await;
     reaches(5).await;
     assert_eq!(within(reader.stop()).await, Ended::Stopped);
     let group = spec(&read, "a").group;
-    let place = within(backbone.committed(&group, Topic::Siem)).await.unwrap()[0];
-    assert_eq!(place, (Partition(0), ends(backbone, Topic::Siem).await[&Partition(0)]));
-    within(backbone.trim(Topic::Siem, place.0, place.1)).await.unwrap();
-    let reader = run(&read, (Topic::Siem, Topic::Decisions));
-    append(backbone, Topic::Raw, 0, &mark, 5..6).await;
+    let committed = within(backbone.committed(&group, Topic::Refused)).await.unwrap();
+    let (_, place) = committed.into_iter().find(|(partition, _)| *partition == HERE).unwrap();
+    assert_eq!(place, ends(backbone, Topic::Refused).await[&HERE]);
+    within(backbone.trim(Topic::Refused, HERE, place)).await.unwrap();
+    let reader = run(&read, (Topic::Refused, Topic::Decisions));
+    append(backbone, Topic::Raw, HERE.0, &mark, 5..6).await;
     reaches(6).await;
     assert_eq!(within(reader.stop()).await, Ended::Stopped);
     assert_eq!(within(writer.stop()).await, Ended::Stopped);
 }
 
-/// Two processes were given one name: the one that came last has it, the other is told.
+/// Two processes were given one name: the one that came last has it, the other is told. Each joins
+/// anew once, so they may take it from each other before it is settled.
 async fn a_second_consumer_of_one_name_ends_the_first(backbone: &Arc<dyn Backbone>, kafka: &Kafka) {
     let (mark, from) = (fresh(), ends(backbone, Topic::Refused).await);
     let mut first = backbone.subscribe(Topic::Refused, &group(&mark, "a")).unwrap();
@@ -176,9 +195,35 @@ async fn a_second_consumer_of_one_name_ends_the_first(backbone: &Arc<dyn Backbon
     let mut second = other.subscribe(Topic::Refused, &group(&mark, "a")).unwrap();
     let Message::Assigned(assignment) = message(&mut second).await else { panic!("assigned") };
     assert_eq!(assignment.partitions().len(), PARTITIONS as usize);
+    contract::start(assignment, &from);
     let Message::Lost(lost) = message(&mut first).await else { panic!("told of its loss") };
     assert_eq!(lost.len(), PARTITIONS as usize);
-    assert!(within(first.next()).await.is_none());
+    within(async {
+        while let Some(message) = first.next().await {
+            let is_settling = matches!(
+                message,
+                Message::Assigned(_)
+                    | Message::Lost(_)
+                    | Message::Revoked(_)
+                    | Message::Unreachable
+            );
+            assert!(is_settling, "unexpected {message:?}");
+        }
+    })
+    .await;
+    append(backbone, Topic::Refused, 1, &mark, 0..1).await;
+    let custody = loop {
+        match message(&mut second).await {
+            Message::Assigned(assignment) => contract::start(assignment, &from),
+            Message::Lost(_) => {}
+            Message::Record(custody) => break custody,
+            other @ (Message::Revoked(_) | Message::Missing { .. } | Message::Unreachable) => {
+                panic!("unexpected {other:?}")
+            }
+        }
+    };
+    assert_eq!(number(&mark, custody.record()), Some(0), "the second goes on");
+    custody.delivered();
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ async fn a_killed_processor_s_effects_appear_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = reopened(&folder);
     log.ensure(Topic::ALL).await.unwrap();
-    let from = contract::ends(&log, Topic::Events).await;
+    let from = contract::ends(&log, Topic::Decisions).await;
     for (partition, first) in (0..PARTITIONS).flat_map(|p| [(p, 0), (p, RECORDS / 2)]) {
         let half = first..first + RECORDS / 2;
         contract::append(&log, Topic::Raw, partition, "kill", half).await;
@@ -204,7 +204,7 @@ async fn a_killed_processor_s_effects_appear_once() {
     let log = reopened(&folder);
     let handle = log.process(spec("kill", "a"), Box::new(Counter::new("kill"))).unwrap();
     let is_all = |read: &[_]| contract::numbers("out-kill", read).len() >= total;
-    let read = contract::read_until(&log, Topic::Events, &from, is_all).await;
+    let read = contract::read_until(&log, Topic::Decisions, &from, is_all).await;
     contract::within(handle.stop()).await;
     for partition in 0..PARTITIONS {
         let of = read.iter().filter(|record| record.partition.0 == partition);

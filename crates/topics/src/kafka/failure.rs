@@ -53,15 +53,14 @@ pub(super) fn broken(code: &str) -> BackboneError {
 }
 
 /// Whether a person must act before it can go well. Everything else is tried again: elections,
-/// time-outs, and what a later version of Kafka may say.
+/// time-outs, what a later version of Kafka may say, and a topic or partition that is not known: a
+/// broker that was just started says so of all of them until it has read its metadata.
 fn is_for_good(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
         Code::Fatal
             | Code::InvalidArgument
-            | Code::UnknownTopic
-            | Code::UnknownPartition
             | Code::InvalidTopic
             | Code::InvalidReplicationFactor
             | Code::InvalidConfig
@@ -88,6 +87,8 @@ mod tests {
         let outage = KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure);
         let code = "BrokerTransportFailure".to_owned();
         assert_eq!(failed(&outage), BackboneError::Unreachable { code });
+        let starting = KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition);
+        assert!(matches!(failed(&starting), BackboneError::Unreachable { .. }));
         let forbidden = KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed);
         let code = "TopicAuthorizationFailed".to_owned();
         assert_eq!(failed(&forbidden), BackboneError::Refused { code });

@@ -7,10 +7,10 @@ use trailgate_topics::{Backbone, Message, Offset, Partition, Subscription, Topic
 use super::{append, ends, fresh, group, marked, message, number, records, start, within};
 
 pub async fn a_partition_without_a_start_is_not_read(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
-    append(backbone, Topic::Events, 0, &mark, 0..3).await;
-    append(backbone, Topic::Events, 1, &mark, 3..6).await;
-    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let (mark, from) = (fresh(), ends(backbone, Topic::Claims).await);
+    append(backbone, Topic::Claims, 0, &mark, 0..3).await;
+    append(backbone, Topic::Claims, 1, &mark, 3..6).await;
+    let mut member = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     let Message::Assigned(assignment) = message(&mut member).await else {
         panic!("assigned first")
     };
@@ -27,36 +27,36 @@ pub async fn a_partition_without_a_start_is_not_read(backbone: &Arc<dyn Backbone
 }
 
 pub async fn a_dropped_record_holds_the_committed_place(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
-    let places = append(backbone, Topic::Events, 0, &mark, 0..4).await;
-    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let (mark, from) = (fresh(), ends(backbone, Topic::Claims).await);
+    let places = append(backbone, Topic::Claims, 0, &mark, 0..4).await;
+    let mut member = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     let mut taken = records(&mut member, &from, 4).await.into_iter();
     taken.next().unwrap().delivered();
     drop(taken.next().unwrap());
     taken.for_each(trailgate_topics::Custody::delivered);
     drop(member);
 
-    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let mut member = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     let again = records(&mut member, &from, 3).await;
     let seen: Vec<_> = again.iter().map(|custody| custody.record().offset).collect();
     assert_eq!(seen, places[1..], "the one that was dropped and what is behind it come again");
     again.into_iter().for_each(trailgate_topics::Custody::delivered);
     drop(member);
 
-    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let mut member = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     let Message::Assigned(assignment) = message(&mut member).await else {
         panic!("assigned first")
     };
     let first = assignment.partitions().iter().find(|a| a.partition == Partition(0)).unwrap();
     assert_eq!(first.committed, Some(places[3].next()));
-    let told = within(backbone.committed(&group(&mark, "a").name, Topic::Events)).await.unwrap();
+    let told = within(backbone.committed(&group(&mark, "a").name, Topic::Claims)).await.unwrap();
     assert_eq!(told, [(Partition(0), places[3].next())]);
 }
 
 pub async fn a_seek_reads_again_and_a_stop_stops(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
-    let places = append(backbone, Topic::Events, 0, &mark, 0..5).await;
-    let mut member = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let (mark, from) = (fresh(), ends(backbone, Topic::Claims).await);
+    let places = append(backbone, Topic::Claims, 0, &mark, 0..5).await;
+    let mut member = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     drop(records(&mut member, &from, 5).await);
     member.seek(Partition(0), places[2]).await.unwrap();
     for expected in 2..5 {
@@ -68,21 +68,21 @@ pub async fn a_seek_reads_again_and_a_stop_stops(backbone: &Arc<dyn Backbone>) {
     // Commands are obeyed in order, so the second shows that the first was.
     member.stop(Partition(1)).await.unwrap();
     member.seek(Partition(1), from[&Partition(1)]).await.unwrap();
-    append(backbone, Topic::Events, 0, &mark, 5..6).await;
-    append(backbone, Topic::Events, 1, &mark, 6..7).await;
+    append(backbone, Topic::Claims, 0, &mark, 5..6).await;
+    append(backbone, Topic::Claims, 1, &mark, 6..7).await;
     let next = records(&mut member, &from, 1).await.remove(0);
     assert_eq!(number(&mark, next.record()), Some(6));
 }
 
 pub async fn a_revocation_waits_for_its_owner(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Claims).await);
     let count = backbone.partitions();
     for partition in 0..count {
-        append(backbone, Topic::Events, partition, &mark, 0..1).await;
+        append(backbone, Topic::Claims, partition, &mark, 0..1).await;
     }
-    let mut first = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
+    let mut first = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
     let mut held = records(&mut first, &from, count as usize).await;
-    let mut second = backbone.subscribe(Topic::Events, &group(&mark, "b")).unwrap();
+    let mut second = backbone.subscribe(Topic::Claims, &group(&mark, "b")).unwrap();
     let revocation = loop {
         match message(&mut first).await {
             Message::Revoked(revocation) => break revocation,
@@ -122,16 +122,16 @@ pub async fn a_revocation_waits_for_its_owner(backbone: &Arc<dyn Backbone>) {
 }
 
 pub async fn members_share_partitions_and_a_leaver_s_go_on(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
-    let mut first = backbone.subscribe(Topic::Events, &group(&mark, "a")).unwrap();
-    let mut second = backbone.subscribe(Topic::Events, &group(&mark, "b")).unwrap();
+    let (mark, from) = (fresh(), ends(backbone, Topic::Claims).await);
+    let mut first = backbone.subscribe(Topic::Claims, &group(&mark, "a")).unwrap();
+    let mut second = backbone.subscribe(Topic::Claims, &group(&mark, "b")).unwrap();
     let (mut by_first, mut by_second) = (Vec::new(), Vec::new());
     let mut sent = 0;
     // Until both have had some; each record is had by one of them.
     while by_first.is_empty() || by_second.is_empty() {
         for partition in 0..backbone.partitions() {
             let appender = backbone.appender().unwrap();
-            within(appender.append(marked(Topic::Events, partition, &mark, sent))).await.unwrap();
+            within(appender.append(marked(Topic::Claims, partition, &mark, sent))).await.unwrap();
             sent += 1;
         }
         while by_first.len() + by_second.len() < sent {
@@ -143,7 +143,7 @@ pub async fn members_share_partitions_and_a_leaver_s_go_on(backbone: &Arc<dyn Ba
     drop(second);
     for partition in 0..backbone.partitions() {
         let number = sent + partition as usize;
-        append(backbone, Topic::Events, partition, &mark, number..number + 1).await;
+        append(backbone, Topic::Claims, partition, &mark, number..number + 1).await;
     }
     sent += backbone.partitions() as usize;
     while by_first.len() + by_second.len() < sent {

@@ -36,7 +36,7 @@ pub enum Special {
 impl Counter {
     pub fn new(mark: &str) -> Self {
         let (mark, counts) = (mark.to_owned(), BTreeMap::new());
-        Self { mark, counts, to: Topic::Events, special: None }
+        Self { mark, counts, to: Topic::Decisions, special: None }
     }
 
     fn at(mark: &str, number: usize, special: Special) -> Self {
@@ -97,7 +97,7 @@ pub fn spec(mark: &str, instance: &str) -> ProcessorSpec {
         instance: format!("counter-{mark}-{instance}"),
         inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
-        outputs: vec![Topic::Events],
+        outputs: vec![Topic::Decisions],
         commit_every: Duration::from_millis(50),
     }
 }
@@ -115,7 +115,7 @@ async fn counts(
 ) -> BTreeMap<Partition, Vec<usize>> {
     let mark = format!("out-{mark}");
     let is_enough = |read: &[Record]| numbers(&mark, read).len() >= enough;
-    let read = read_until(backbone, Topic::Events, from, is_enough).await;
+    let read = read_until(backbone, Topic::Decisions, from, is_enough).await;
     let mut counts: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for record in &read {
         if let Some(count) = number(&mark, record) {
@@ -136,7 +136,7 @@ pub async fn until(handle: &ProcessorHandle, enough: impl Fn(&ProcessorStatus) -
 }
 
 pub async fn outputs_and_state_come_once(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     append(backbone, Topic::Raw, 0, &mark, 0..100).await;
     append(backbone, Topic::Raw, 1, &mark, 0..50).await;
     let handle = run(backbone, "a", Counter::new(&mark));
@@ -151,7 +151,7 @@ pub async fn outputs_and_state_come_once(backbone: &Arc<dyn Backbone>) {
 }
 
 pub async fn a_restart_goes_on_from_the_committed_place_and_state(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     let mut sent = 0;
     for _ in 0..3 {
         append(backbone, Topic::Raw, 0, &mark, sent..sent + 40).await;
@@ -166,7 +166,7 @@ pub async fn a_restart_goes_on_from_the_committed_place_and_state(backbone: &Arc
 pub async fn a_waiting_record_is_offered_again_and_holds_only_its_partition(
     backbone: &Arc<dyn Backbone>,
 ) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     let released = Arc::new(AtomicBool::new(false));
     append(backbone, Topic::Raw, 0, &mark, 0..10).await;
     append(backbone, Topic::Raw, 1, &mark, 10..20).await;
@@ -185,7 +185,7 @@ pub async fn a_waiting_record_is_offered_again_and_holds_only_its_partition(
 }
 
 pub async fn a_failed_step_leaves_nothing(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     append(backbone, Topic::Raw, 0, &mark, 0..10).await;
     let handle = run(backbone, "a", Counter::at(&mark, 7, Special::Fails));
     let mut status = handle.status();
@@ -200,7 +200,7 @@ pub async fn a_failed_step_leaves_nothing(backbone: &Arc<dyn Backbone>) {
 }
 
 pub async fn two_instances_share_the_input_and_hand_state_over(backbone: &Arc<dyn Backbone>) {
-    let (mark, from) = (fresh(), ends(backbone, Topic::Events).await);
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
     let partitions = backbone.partitions();
     let send = async |range: std::ops::Range<usize>| {
         for partition in 0..partitions {

@@ -69,11 +69,12 @@ impl Held {
         inputs.into_iter().flatten().map(|(topic, input)| (*topic, input))
     }
 
-    /// One of its inputs, if it is read.
-    pub(super) fn reading(&mut self, topic: Topic) -> Option<&mut Input> {
-        let mut inputs = self.inputs_mut();
-        let (_, input) = inputs.find(|(of, _)| *of == topic)?;
-        (input.phase == Phase::Reading).then_some(input)
+    /// One of its inputs, if that is in `phase`.
+    pub(super) fn input(&mut self, topic: Topic, phase: Phase) -> Option<&mut Input> {
+        match self {
+            Self::Restored(inputs) => inputs.get_mut(&topic).filter(|input| input.phase == phase),
+            Self::Unrestored | Self::Stopped(_) => None,
+        }
     }
 
     /// Why it waits, once for each input that does.

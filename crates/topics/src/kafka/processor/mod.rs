@@ -216,7 +216,7 @@ impl<'a> Membership<'a> {
 
     fn take(&mut self, record: &Record) -> Result<(), Broken> {
         let held = self.held.get_mut(&record.partition);
-        let input = held.and_then(|held| held.reading(record.topic));
+        let input = held.and_then(|held| held.input(record.topic, Phase::Reading));
         // Else fetched before it was held or sought.
         let Some(input) = input.filter(|input| record.offset >= input.next) else { return Ok(()) };
         match self.steps.processor.process(record, &mut self.outputs)? {
@@ -411,19 +411,16 @@ impl<'a> Membership<'a> {
     fn start(&mut self) -> bool {
         let mut is_all = true;
         for topic in &self.steps.spec.inputs {
-            let starting = |(partition, held): (&Partition, &Held)| {
-                let mut inputs = held.inputs().filter(|(of, _)| of == topic);
-                let (_, input) = inputs.find(|(_, input)| input.phase == Phase::Starting)?;
-                Some((*partition, input.next))
+            let starting = |(partition, held): (&Partition, &mut Held)| {
+                Some((*partition, held.input(*topic, Phase::Starting)?.next))
             };
-            let from: BTreeMap<_, _> = self.held.iter().filter_map(starting).collect();
+            let from: BTreeMap<_, _> = self.held.iter_mut().filter_map(starting).collect();
             let started = self.member.start(*topic, &from);
             is_all &= started.len() == from.len();
-            for (partition, held) in &mut self.held {
-                for (_, input) in held.inputs_mut().filter(|(of, _)| of == topic) {
-                    if started.contains(partition) {
-                        input.phase = Phase::Reading;
-                    }
+            for partition in &started {
+                let held = self.held.get_mut(partition);
+                if let Some(input) = held.and_then(|held| held.input(*topic, Phase::Starting)) {
+                    input.phase = Phase::Reading;
                 }
             }
         }
@@ -440,7 +437,7 @@ impl<'a> Membership<'a> {
                 return Ok(false);
             };
             for (partition, held) in &mut self.held {
-                let Some(input) = held.reading(*topic) else { continue };
+                let Some(input) = held.input(*topic, Phase::Reading) else { continue };
                 let at = input.next;
                 if kept.get(partition).is_some_and(|kept| at < kept.low || at > kept.high) {
                     let (topic, partition) = (topic.name(), *partition);
