@@ -208,6 +208,20 @@ fn uuid(n: u128) -> uuid::Uuid {
 }
 
 #[tokio::test]
+async fn a_decision_finds_the_gateway_that_holds_the_request() {
+    let (one, other) = (Rig::with("").await, Rig::with("").await);
+    let (asking, waiting) = (one.post("/echo", "{}"), other.post("/echo", "{}"));
+    let (held, elsewhere) = (one.held(0).await, other.held(0).await);
+    for rig in [&other, &one] {
+        rig.desk.decide(&decision(&held, HoldState::Approved));
+        rig.desk.decide(&decision(&elsewhere, HoldState::Denied));
+    }
+    assert_eq!(asking.await.unwrap().0, 200);
+    assert!(is_problem(&waiting.await.unwrap(), 403, "approval_denied"));
+    assert_eq!((one.upstream.requests(), other.upstream.requests()), (1, 0));
+}
+
+#[tokio::test]
 async fn what_nobody_decides_expires() {
     let rig = Rig::with("expires_after_s = 1").await;
     let answer = rig.post("/echo", "{}").await.unwrap();
@@ -270,9 +284,9 @@ async fn a_gateway_that_ends_withdraws_what_waits() {
 async fn what_waits_for_a_person_does_not_count_as_stalled() {
     let upstream = Upstream::start().await;
     let (desk, holding) =
-        Desk::new("[[hold]]\nname = \"all\"\nreviewers = [\"leads\"]\nexpires_after_s = 3", 1000);
+        Desk::new("[[hold]]\nname = \"all\"\nreviewers = [\"leads\"]\nexpires_after_s = 5", 1000);
     let text =
-        format!("[gateway]\nstall_timeout_s = 1\n{}", connection("http", &upstream.url(), ""));
+        format!("[gateway]\nstall_timeout_s = 2\n{}", connection("http", &upstream.url(), ""));
     let (tape, context, address, running) = gateway_holding(&text, Some(holding)).await;
     let rig = Rig { desk, tape, upstream, address, context, running };
     let answer = rig.post("/echo", "{}").await.unwrap();
