@@ -11,7 +11,7 @@ use trailgate_tests::{Trail, Up};
 #[tokio::test]
 async fn a_typo_in_a_stages_file_stops_its_start_with_line_and_key() {
     let secret = Mark::new("secret");
-    for stage in ["ingest-proxy", "masker", "archiver", "query"] {
+    for stage in ["ingest-proxy", "masker", "approver", "archiver", "query"] {
         let config = format!("[log]\nlevel = \"info\"\nlevle = \"{secret}\"\n");
         let (status, said) =
             Recipe::of(&format!("trailgate-{stage}")).config(&config).run_to_end().await;

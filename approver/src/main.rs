@@ -1,9 +1,5 @@
-//! The approver's process: there is none yet, and it says so instead of standing idle.
+//! The approver's process.
 
 fn main() -> std::process::ExitCode {
-    #[expect(clippy::print_stderr, reason = "this is all it does")]
-    {
-        eprintln!("approver: nothing can be held yet, so there is nothing to approve");
-    }
-    std::process::ExitCode::FAILURE
+    trailgate_service::stage_main("approver", trailgate_approver::run)
 }

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod approvals;
 mod dev_issuer;
 mod files;
 mod keys;
+mod place;
 mod sql;
+mod terminal;
 mod token;
 mod up;
 
@@ -25,6 +28,8 @@ enum Command {
     Up(up::UpArguments),
     /// Ask the trail in SQL.
     Sql(sql::SqlArguments),
+    /// See held operations and decide them.
+    Approvals(approvals::ApprovalsArguments),
     /// Make or rotate the keys of a deployment.
     Keys(keys::KeysArguments),
     /// Print a token of the development issuer of a `trailgate up` folder.
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Up(arguments) => up::run(&arguments),
         Command::Sql(arguments) => sql::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Approvals(arguments) => approvals::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Token(arguments) => token::run(&arguments).map(|()| ExitCode::SUCCESS),
     };

@@ -1,7 +1,6 @@
 //! `trailgate sql`: asks the query stage and prints a table.
 
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,25 +9,19 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::Table;
 use http_body_util::BodyExt;
 
-use crate::token::DevFile;
+use crate::place::{Place, PlaceArguments};
+use crate::terminal::{printable, refusal, table};
 
 /// The arguments of `trailgate sql`.
 #[derive(Args)]
 pub(crate) struct SqlArguments {
     /// The statement.
     statement: String,
-    /// The folder of a `trailgate up`, which tells address and token.
-    #[arg(long, default_value = "trailgate-data")]
-    data: PathBuf,
-    /// The query stage's address, in place of the folder's.
-    #[arg(long, requires = "token_file")]
-    url: Option<String>,
-    /// A file with a bearer token, in place of the folder's.
-    #[arg(long)]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value_t = Print::Table)]
     format: Print,
@@ -56,7 +49,7 @@ pub(crate) fn run(arguments: &SqlArguments) -> anyhow::Result<()> {
 }
 
 async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
-    let (url, token) = place(arguments)?;
+    let Place { url, token } = arguments.place.find(|dev| &dev.query_url)?;
     let accept = match arguments.format {
         Print::Table => "application/vnd.apache.arrow.stream",
         Print::Json => "application/x-ndjson",
@@ -64,8 +57,8 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
     };
     let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
     let asked = client
-        .post(format!("{}/v1/sql", url.trim_end_matches('/')))
-        .bearer_auth(token.trim())
+        .post(format!("{url}/v1/sql"))
+        .bearer_auth(token)
         .header("accept", accept)
         .header("content-type", "application/sql")
         .header("te", "trailers")
@@ -75,7 +68,7 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
     if !answer.status().is_success() {
         let status = answer.status();
         let told = answer.text().await.unwrap_or_default();
-        bail!("{}", refusal(status.as_u16(), &told));
+        bail!("{}", refusal("query", status.as_u16(), &told));
     }
     let answer = Answer::read(answer).await?;
     match arguments.format {
@@ -115,37 +108,11 @@ impl Answer {
     }
 }
 
-fn place(arguments: &SqlArguments) -> anyhow::Result<(String, String)> {
-    let token = arguments
-        .token_file
-        .as_ref()
-        .map(|file| std::fs::read_to_string(file).with_context(|| format!("{}", file.display())));
-    match (&arguments.url, token.transpose()?) {
-        (Some(url), Some(token)) => Ok((url.clone(), token)),
-        (_, token) => {
-            let dev = DevFile::read(&arguments.data)?;
-            Ok((dev.query_url, token.unwrap_or(dev.token)))
-        }
-    }
-}
-
-/// What the query stage says of a refusal, in one line.
-fn refusal(status: u16, told: &str) -> String {
-    let problem: serde_json::Value = serde_json::from_str(told).unwrap_or_default();
-    let text = |name: &str| problem[name].as_str().map(str::to_owned);
-    let place = problem["line"].as_u64().zip(problem["column"].as_u64());
-    let place = place.map(|(line, column)| format!("line {line}, column {column}"));
-    let parts = [text("title"), place, text("detail"), text("missing")];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() { format!("query answered {status}") } else { parts.join(": ") }
-}
-
 #[expect(clippy::print_stdout, reason = "this is what the command answers")]
 fn print_table(answer: &Answer) -> anyhow::Result<()> {
     let body = answer.body.as_ref();
     let reader = StreamReader::try_new(body, None).context("the answer is no Arrow stream")?;
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(arrangement());
+    let mut table = table();
     table.set_header(reader.schema().fields().iter().map(|field| field.name().clone()));
     let mut rows = 0;
     for batch in reader {
@@ -178,37 +145,13 @@ fn add_rows(table: &mut Table, batch: &RecordBatch) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a terminal would act on is made visible: recorded text is anybody's text.
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
-    let cut: String = text.chars().take(CELL_MAX_CHARS).map(shown).collect();
-    if text.chars().nth(CELL_MAX_CHARS).is_some() { cut + "…" } else { cut }
-}
-
-/// As wide as the terminal, and as wide as it likes in a file.
-fn arrangement() -> ContentArrangement {
-    if std::io::stdout().is_terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    }
-}
-
 const BROKE_OFF: &str = "the answer broke off: it is not whole";
 /// Longer than the query stage lets a statement run.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// A cell longer than this is for another format.
-const CELL_MAX_CHARS: usize = 400;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_cell_can_not_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb"), "a\u{fffd}[31mb");
-        assert_eq!(printable(&"x".repeat(500)).chars().count(), CELL_MAX_CHARS + 1);
-    }
 
     #[test]
     fn an_answer_that_is_not_all_says_so() {
@@ -221,12 +164,5 @@ mod tests {
         let said =
             "1 row, cut off there, complete until 2026-11-23T12:00:00.000000Z; the tail is full";
         assert_eq!(last_line(1, &answer), said);
-    }
-
-    #[test]
-    fn a_refusal_is_one_line_with_its_place() {
-        let told = r#"{"title":"The statement can't be planned","line":1,"column":8,"detail":"x"}"#;
-        assert_eq!(refusal(400, told), "The statement can't be planned: line 1, column 8: x");
-        assert_eq!(refusal(502, "<html>"), "query answered 502");
     }
 }

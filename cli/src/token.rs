@@ -30,6 +30,9 @@ pub(crate) struct DevFile {
     pub proxy_url: String,
     /// Where SQL is asked.
     pub query_url: String,
+    /// Where held operations are decided.
+    #[serde(default)]
+    pub approver_url: String,
     /// The development issuer.
     pub issuer: String,
     /// A token of it.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use trailgate_envelope::KeysFolder;
+use trailgate_ingest_proxy::Policy;
 use trailgate_service::{
     Context, LogConfig, LogLevel, install_crypto, start_log, stop_on_panic, stops_by_panic,
 };
@@ -38,9 +39,15 @@ pub(crate) struct UpArguments {
     /// Where callers reach that server through the gateway.
     #[arg(long, default_value = "127.0.0.1:8700")]
     listen: SocketAddr,
+    /// A file of rules that say which operations wait for a reviewer. Without it nothing is held.
+    #[arg(long, value_name = "FILE", requires = "langgraph")]
+    rules: Option<PathBuf>,
     /// Where SQL is asked. Default: as before, else a free port.
     #[arg(long)]
     query_listen: Option<SocketAddr>,
+    /// Where held operations are decided. Default: as before, else a free port.
+    #[arg(long)]
+    approver_listen: Option<SocketAddr>,
     /// Where the development issuer is. Default: as before, else a free port.
     #[arg(long)]
     issuer_listen: Option<SocketAddr>,
@@ -53,6 +60,7 @@ pub(crate) struct UpArguments {
 pub(crate) struct Up {
     pub(crate) data: PathBuf,
     pub(crate) langgraph: Option<String>,
+    pub(crate) policy: Option<Policy>,
     pub(crate) keys: KeysFolder,
     pub(crate) backbone: Arc<dyn Backbone>,
     pub(crate) ports: Ports,
@@ -74,23 +82,26 @@ pub(crate) fn run(arguments: &UpArguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn up(arguments: &UpArguments) -> anyhow::Result<()> {
-    if let Some(langgraph) = &arguments.langgraph {
-        // Wrong input is told before anything starts.
-        stages::gateway_config(langgraph, arguments.listen)?;
-    }
+    // Wrong input is told before anything starts.
+    let gateway = arguments.langgraph.as_deref();
+    let gateway = gateway.map(|url| stages::gateway_config(url, arguments.listen)).transpose()?;
     let context = Context::system();
     stop_on_panic(&context.stop);
     context.stop.on_signals()?;
     let data = private_folder(&arguments.data)?;
     let keys = KeysFolder::new(data.join("keys"));
     open_keys(&keys, &data)?;
+    let policy = match (&arguments.rules, &gateway) {
+        (Some(rules), Some(gateway)) => Some(stages::policy(rules, gateway, &keys)?),
+        (_, _) => None,
+    };
     let log = EmbeddedConfig { folder: data.join("log"), partitions: PARTITIONS };
     let backbone = open_backbone(&BackboneConfig::Embedded(log), Arc::clone(&context.clock))?;
     let before = DevFile::read(&data).ok();
     let ports = ports::bind(arguments, &data, before.as_ref()).await?;
     let issuer = issuer(&data, &ports, backbone.is_shared())?;
     let langgraph = arguments.langgraph.clone();
-    let up = Up { data, langgraph, keys, backbone, ports, context };
+    let up = Up { data, langgraph, policy, keys, backbone, ports, context };
     serve(up, issuer).await
 }
 
@@ -103,7 +114,7 @@ async fn serve(mut up: Up, issuer: Arc<DevIssuer>) -> anyhow::Result<()> {
     let dev = dev_file(&up, &issuer)?;
     let (health, stop, data) =
         (up.context.health.clone(), up.context.stop.clone(), up.data.clone());
-    let langgraph = up.langgraph.clone();
+    let (langgraph, holds) = (up.langgraph.clone(), up.policy.is_some());
     let mut running = Box::pin(stages::run(up, identity));
     let ready = async {
         // Each stage has named its parts before it gives way for the first time.
@@ -117,7 +128,7 @@ async fn serve(mut up: Up, issuer: Arc<DevIssuer>) -> anyhow::Result<()> {
     }
     if !stop.is_asked() {
         write_private(&data.join(DEV_FILE), &serde_json::to_vec_pretty(&dev)?)?;
-        welcome::say(&data, &dev, langgraph.as_deref());
+        welcome::say(&data, &dev, langgraph.as_deref(), holds);
     }
     running.await
 }
@@ -137,7 +148,7 @@ fn open_keys(keys: &KeysFolder, data: &Path) -> anyhow::Result<()> {
 }
 
 fn issuer(data: &Path, ports: &Ports, shared_backbone: bool) -> anyhow::Result<Arc<DevIssuer>> {
-    let listeners = [ports.proxy, ports.query];
+    let listeners = [ports.proxy, ports.query, ports.approver];
     let beside = Beside { shared_backbone, listeners: &listeners };
     Ok(Arc::new(DevIssuer::open(data, ports.issuer, beside)?))
 }
@@ -147,6 +158,7 @@ fn dev_file(up: &Up, issuer: &DevIssuer) -> anyhow::Result<DevFile> {
     Ok(DevFile {
         proxy_url: format!("http://{}", up.ports.proxy),
         query_url: format!("http://{}", up.ports.query),
+        approver_url: format!("http://{}", up.ports.approver),
         issuer: issuer.issuer().to_owned(),
         token: issuer.token("developer", &groups, up.context.clock.now())?,
     })

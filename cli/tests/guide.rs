@@ -30,6 +30,7 @@ fn the_example_of_each_stage_is_a_configuration_of_it() {
     };
     proxy.check().unwrap();
     let _: trailgate_masker::Config = parsed("masker.toml");
+    let _: trailgate_approver::Config = parsed("approver.toml");
     let archiver: trailgate_archiver::ArchiverConfig = parsed("archiver.toml");
     trailgate_table::TableLocation::try_from(&archiver.table).unwrap();
     let query: trailgate_query::Config = parsed("query.toml");

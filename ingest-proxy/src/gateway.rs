@@ -1,14 +1,16 @@
 //! What all connections of one process share: where records go, what is open, and the tasks that
 //! outlive the requests they come from.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use trailgate_schemas::AuditEvent;
+use trailgate_schemas::{AuditEvent, EventId};
 use trailgate_service::{Clock, Ids, Stop};
+use trailgate_topics::{Refusals, Untold};
 
 use crate::holds::Holds;
 use crate::journal::Pending;
@@ -17,7 +19,6 @@ use crate::langgraph::Runs;
 use crate::limits::{CLOSE_RETRY_WAIT, CLOSE_TRIES, CLOSERS_MAX, JOINS_MAX, WHOLE_BYTES_MAX};
 use crate::metrics::ProxyMetrics;
 use crate::recorder::{Recorder, Unrecorded};
-use crate::refusals::Refusals;
 use crate::sessions::Sessions;
 
 /// What all connections of one process share.
@@ -33,7 +34,7 @@ pub(crate) struct Gateway {
     /// What is known of the runs that were created here.
     pub(crate) runs: Mutex<Runs>,
     pub(crate) sessions: Sessions,
-    pub(crate) refusals: Refusals,
+    refusals: Refusals,
     /// What waits for a person; none if nothing is held here.
     pub(crate) holds: Option<Arc<Holds>>,
     pub(crate) stall: Duration,
@@ -62,7 +63,10 @@ pub(crate) struct Parts {
 impl Gateway {
     /// A gateway whose tasks run on the runtime that this is called on.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let tasks = TaskTracker::new();
+        let (clock, stop) = (Arc::clone(&parts.clock), parts.stop.clone());
         Arc::new(Self {
+            refusals: Refusals::new(clock, stop, tasks.clone()),
             clock: parts.clock,
             ids: parts.ids,
             keys: parts.keys,
@@ -72,12 +76,11 @@ impl Gateway {
             whole_bytes: Arc::new(Semaphore::new(WHOLE_BYTES_MAX)),
             runs: Mutex::new(Runs::default()),
             sessions: Sessions::default(),
-            refusals: Refusals::default(),
             holds: parts.holds,
             stall: parts.stall,
             idle: parts.idle,
             stop: parts.stop,
-            tasks: TaskTracker::new(),
+            tasks,
             closers: Arc::new(Semaphore::new(CLOSERS_MAX)),
             recorder: parts.recorder,
             runtime: Handle::current(),
@@ -87,6 +90,18 @@ impl Gateway {
     /// Hands an event to the recorder.
     pub(crate) fn hand_over(&self, event: AuditEvent) -> Pending {
         Pending::new(self.recorder.record(event))
+    }
+
+    /// Records a refusal: alone, or with others of its second. Gives the id of the durable event
+    /// that tells of it.
+    pub(crate) async fn record_refusal(
+        self: &Arc<Self>,
+        from: IpAddr,
+        event: AuditEvent,
+    ) -> Result<EventId, Untold> {
+        let gateway = Arc::clone(self);
+        let record = move |event| async move { gateway.hand_over(event).settled(&gateway).await };
+        self.refusals.record(from, event, record).await
     }
 
     /// Records an event in a task of its own, offering it again only if it was surely not taken.

@@ -24,7 +24,6 @@ mod proxy;
 mod pulse;
 mod raw;
 mod recorder;
-mod refusals;
 mod relay;
 mod server;
 mod sessions;

@@ -104,12 +104,6 @@ pub const CLOSE_TRIES: u32 = 5;
 /// The wait before the second offer; doubled each time.
 pub const CLOSE_RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// Refusals of one source and kind in one second that are recorded each; the others share one.
-pub const REFUSALS_EACH: u32 = 10;
-
-/// Sources whose refusals are counted apart; those beyond share one count.
-pub const REFUSAL_SOURCES_MAX: usize = 4096;
-
 /// Sessions that are known to be open; beyond it the longest silent one is closed.
 pub const SESSIONS_MAX: usize = 10_000;
 

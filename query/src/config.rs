@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use trailgate_identity::{Identity, IdentityConfig};
+use trailgate_identity::{Identity, IdentityConfig, TlsConfig};
 use trailgate_service::{AdminConfig, LogConfig, StageConfig};
 use trailgate_table::TableConfig;
 use trailgate_topics::BackboneConfig;
@@ -87,16 +87,6 @@ pub struct QueryConfig {
     /// Disk of the hot tail, under `scratch`.
     #[serde(default = "tail_disk_default")]
     pub tail_disk_bytes: u64,
-}
-
-/// TLS of a listener.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfig {
-    /// A PEM file: the certificate and those that vouch for it.
-    pub cert: PathBuf,
-    /// A PEM file: its private key.
-    pub key: PathBuf,
 }
 
 /// What is wrong with the section: the key, and never the value.

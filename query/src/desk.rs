@@ -11,7 +11,8 @@ use axum::routing::post;
 use http::HeaderMap;
 use tokio::time::Instant;
 use trailgate_identity::{Authenticator, Identity, Problem};
-use trailgate_schemas::EventId;
+use trailgate_schemas::{AuditEvent, EventId};
+use trailgate_topics::{Refusals, Untold};
 
 use crate::ask::Ask;
 use crate::config::{Access, Permit};
@@ -20,7 +21,6 @@ use crate::limits::BODY_MAX_BYTES;
 use crate::metrics::Counts;
 use crate::problems;
 use crate::recorder::Recorder;
-use crate::refusals::Refusals;
 use crate::reply;
 use crate::trail::Trail;
 
@@ -86,7 +86,7 @@ impl Desk {
             Ok(identity) => Ok(identity),
             Err(refusal) => {
                 let event = self.trail.login_refused(from, refusal);
-                let told = self.refusals.record(&ready.recorder, from, event).await;
+                let told = self.refuse(ready, from, event).await;
                 Err(told.map_or_else(|_| problems::not_recorded(), |id| refusal.problem(Some(id))))
             }
         }
@@ -97,8 +97,19 @@ impl Desk {
             return Ok(permit);
         }
         let event = self.trail.denied(from, who);
-        let told = self.refusals.record(&ready.recorder, from, event).await;
+        let told = self.refuse(ready, from, event).await;
         Err(told.map_or_else(|_| problems::not_recorded(), problems::no_group))
+    }
+
+    /// Records that a caller is not let in; gives the durable event that tells of it.
+    async fn refuse(
+        &self,
+        ready: &Ready,
+        from: IpAddr,
+        event: AuditEvent,
+    ) -> Result<EventId, Untold> {
+        let recorder = Arc::clone(&ready.recorder);
+        self.refusals.record(from, event, move |event| recorder.record(event)).await
     }
 
     /// Plans the statement. One that does not run is on the record too.

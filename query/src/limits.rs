@@ -68,18 +68,6 @@ pub const BODY_MAX_BYTES: usize = 2 * SQL_MAX_BYTES;
 /// How long a body may take to arrive: it is short.
 pub const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Refusals of one source in a second that are each an event; beyond it they share one.
-pub const REFUSALS_EACH: u32 = 10;
-
-/// Sources of refusals that are told apart within a second; beyond it they count together.
-pub const REFUSAL_SOURCES_MAX: usize = 4096;
-
-/// Open connections of the listener; beyond it new ones wait.
-pub const CONNECTIONS_MAX: usize = 512;
-
-/// How long a TLS handshake or a request's head may take.
-pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// Pieces of an answer that may wait for its reader.
 pub const PIECES_AHEAD: usize = 2;
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
+use tokio_util::task::TaskTracker;
 use trailgate_envelope::{KeysFolder, Sealer, Stage};
-use trailgate_identity::Authenticator;
+use trailgate_identity::{Authenticator, Listener};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop};
 use trailgate_table::{Table, TableError, TableLocation};
-use trailgate_topics::{Backbone, RawWriter, RawWriterError, Topic, open_backbone};
+use trailgate_topics::{Backbone, RawWriter, RawWriterError, Refusals, Topic, open_backbone};
 
 use crate::config::{Config, QueryConfig};
 use crate::desk::{Desk, Ready, routes};
@@ -17,9 +18,7 @@ use crate::engine::Engine;
 use crate::follow::{FollowError, Follower};
 use crate::hot_tail::HotTail;
 use crate::limits::RETRY_AFTER;
-use crate::listener::Listener;
 use crate::metrics::Counts;
-use crate::refusals::Refusals;
 use crate::trail::Trail;
 
 /// What query stands on.
@@ -64,7 +63,7 @@ impl Bound {
     pub async fn bind(config: QueryConfig) -> anyhow::Result<Self> {
         config.access()?;
         config.engine_limits()?;
-        let listener = Listener::bind(config.listen, config.tls.as_ref()).await?;
+        let listener = Listener::bind("query", config.listen, config.tls.as_ref()).await?;
         Ok(Self { listener, config })
     }
 
@@ -84,6 +83,8 @@ impl Bound {
     pub async fn run(self, ground: Ground, context: Context) -> anyhow::Result<()> {
         let part = context.health.part("query");
         let sessions = ground.keys.load_session().context("query's keys")?;
+        let (clock, stop) = (Arc::clone(&context.clock), context.stop.clone());
+        let refusals = Refusals::new(clock, stop, TaskTracker::new());
         let desk = Arc::new(Desk {
             authenticator: Arc::clone(&ground.authenticator),
             access: self.config.access()?,
@@ -93,7 +94,7 @@ impl Bound {
                 sessions: SessionKey::new(sessions.bytes()),
             },
             counts: Counts::new(&context.metrics),
-            refusals: Refusals::default(),
+            refusals,
             ready: OnceLock::new(),
         });
         let (looking, issuers) =

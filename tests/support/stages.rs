@@ -91,6 +91,30 @@ impl Stages {
         self.launch("ingest-proxy", "ingest-proxy", &config).await;
     }
 
+    /// Starts one more gateway, under this name and with ports of its own, which holds what the rules
+    /// in this file say.
+    pub async fn start_holding_proxy(&mut self, name: &str, connection: &Connection, rules: &Path) {
+        let port = self.port(&connection_of(name, connection.name));
+        let config = self.proxy_config_on(port, connection);
+        let config = format!("{config}\n[policy]\nfile = \"{}\"\n", rules.display());
+        self.launch("ingest-proxy", name, &config).await;
+    }
+
+    /// Where a connection of a gateway that has a name listens.
+    #[must_use]
+    pub fn url_of(&self, proxy: &str, connection: &str) -> String {
+        self.connection_url(&connection_of(proxy, connection))
+    }
+
+    /// Starts an approver under this instance name.
+    pub async fn start_approver(&mut self, instance: &str) {
+        let port = self.port(instance);
+        let head =
+            format!("[approver]\ninstance = \"{instance}\"\nlisten = \"127.0.0.1:{port}\"\n");
+        let config = [head, self.backbone(), self.keys(), self.identity()].join("\n");
+        self.launch("approver", instance, &config).await;
+    }
+
     /// Starts a masker under this instance name.
     pub async fn start_masker(&mut self, instance: &str) {
         let head = format!("[masker]\ninstance = \"{instance}\"\n");
@@ -192,13 +216,14 @@ impl Stages {
     pub fn proxy_config(&mut self, connections: &[Connection]) -> String {
         let mut sections = vec![self.backbone(), self.keys(), self.identity()];
         for connection in connections {
-            let Connection { name, kind, upstream, more } = connection;
-            let port = self.port(name);
-            sections.push(format!(
-                "[connections.{name}]\nkind = \"{kind}\"\nlisten = \"127.0.0.1:{port}\"\n\
-                 upstream = \"{upstream}\"\nallow_groups = [\"agents\"]\n{more}\n"
-            ));
+            let port = self.port(connection.name);
+            sections.push(section(port, connection));
         }
+        sections.join("\n")
+    }
+
+    fn proxy_config_on(&self, port: u16, connection: &Connection) -> String {
+        let sections = [self.backbone(), self.keys(), self.identity(), section(port, connection)];
         sections.join("\n")
     }
 
@@ -235,6 +260,18 @@ impl Stages {
     fn port(&mut self, name: &str) -> u16 {
         *self.ports.entry(name.to_owned()).or_insert_with(free_port)
     }
+}
+
+fn section(port: u16, connection: &Connection) -> String {
+    let Connection { name, kind, upstream, more } = connection;
+    format!(
+        "[connections.{name}]\nkind = \"{kind}\"\nlisten = \"127.0.0.1:{port}\"\n\
+         upstream = \"{upstream}\"\nallow_groups = [\"agents\"]\n{more}\n"
+    )
+}
+
+fn connection_of(proxy: &str, connection: &str) -> String {
+    format!("{connection} of {proxy}")
 }
 
 fn admin_of(name: &str) -> String {

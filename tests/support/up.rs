@@ -23,6 +23,8 @@ pub struct DevFile {
     pub proxy_url: String,
     /// Where SQL is asked.
     pub query_url: String,
+    /// Where held operations are decided.
+    pub approver_url: String,
     /// A token of the development issuer.
     pub token: String,
     /// That issuer.
@@ -32,17 +34,31 @@ pub struct DevFile {
 impl Up {
     /// Starts it before this LangGraph server (or whatever else speaks HTTP), in a new folder.
     pub async fn start(langgraph: &str) -> Self {
+        Self::begin(langgraph, None).await
+    }
+
+    /// Like [`Self::start`], holding what these rules say.
+    pub async fn start_holding(langgraph: &str, rules: &str) -> Self {
+        Self::begin(langgraph, Some(rules)).await
+    }
+
+    async fn begin(langgraph: &str, rules: Option<&str>) -> Self {
         let folder = tempfile::Builder::new().prefix("trailgate-up-").tempdir().unwrap();
         let data = folder.path().join("data");
-        let mut daemon = Recipe::of("trailgate")
+        let mut recipe = Recipe::of("trailgate")
             .argument("up")
             .argument("--data")
             .argument(&data)
             .argument("--langgraph")
             .argument(langgraph)
             .argument("--listen")
-            .argument(format!("127.0.0.1:{}", free_port()))
-            .launch();
+            .argument(format!("127.0.0.1:{}", free_port()));
+        if let Some(rules) = rules {
+            let file = folder.path().join("rules.toml");
+            std::fs::write(&file, rules).unwrap();
+            recipe = recipe.argument("--rules").argument(file);
+        }
+        let mut daemon = recipe.launch();
         let dev = ready(&mut daemon, &data, None).await;
         Self { daemon, dev, folder }
     }
@@ -57,6 +73,22 @@ impl Up {
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// A token of the development issuer for somebody in these groups.
+    pub async fn token(&self, subject: &str, groups: &[&str]) -> String {
+        let mut recipe = Recipe::of("trailgate")
+            .argument("token")
+            .argument("--data")
+            .argument(self.data())
+            .argument("--subject")
+            .argument(subject);
+        for group in groups {
+            recipe = recipe.argument("--group").argument(*group);
+        }
+        let (status, said) = recipe.run_to_end().await;
+        assert!(status.success(), "{said}");
+        said.lines().last().unwrap().trim().to_owned()
     }
 
     /// Its process.

@@ -1,5 +1,5 @@
-//! The addresses of `trailgate up`. Those of the query stage and the issuer stay what they were, so
-//! that tokens and commands outlive a restart.
+//! The addresses of `trailgate up`. Those of the query stage, the approver and the issuer stay what
+//! they were, so that tokens and commands outlive a restart.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::json;
 use tokio::net::TcpListener;
-use trailgate_query::{Bound, QueryConfig};
+use trailgate_approver::ApproverConfig;
+use trailgate_query::QueryConfig;
 
 use crate::token::DevFile;
 use crate::up::UpArguments;
@@ -19,9 +20,12 @@ pub(crate) struct Ports {
     pub(crate) proxy: SocketAddr,
     /// The query stage's.
     pub(crate) query: SocketAddr,
+    /// The approver's.
+    pub(crate) approver: SocketAddr,
     /// The issuer's.
     pub(crate) issuer: SocketAddr,
-    pub(crate) bound_query: Option<Bound>,
+    pub(crate) bound_query: Option<trailgate_query::Bound>,
+    pub(crate) bound_approver: Option<trailgate_approver::Bound>,
     pub(crate) issuer_listener: Option<TcpListener>,
 }
 
@@ -36,8 +40,13 @@ pub(crate) async fn bind(
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let query_before = before.and_then(|dev| was(&dev.query_url));
     let query = arguments.query_listen.or(query_before).unwrap_or(any);
-    let query = Bound::bind(query_config(query, data)?).await;
+    let query = trailgate_query::Bound::bind(query_config(query, data)?).await;
     let query = query.context("query can't listen; choose another address with --query-listen")?;
+    let approver_before = before.and_then(|dev| was(&dev.approver_url));
+    let approver = arguments.approver_listen.or(approver_before).unwrap_or(any);
+    let approver = trailgate_approver::Bound::bind(ApproverConfig::new(approver)).await;
+    let taken = "the approver can't listen; choose another address with --approver-listen";
+    let approver = approver.context(taken)?;
     let issuer_before = before.and_then(|dev| was(&dev.issuer));
     let issuer = arguments.issuer_listen.or(issuer_before).unwrap_or(any);
     let taken =
@@ -46,8 +55,10 @@ pub(crate) async fn bind(
     Ok(Ports {
         proxy: arguments.listen,
         query: query.address()?,
+        approver: approver.address()?,
         issuer: issuer.local_addr()?,
         bound_query: Some(query),
+        bound_approver: Some(approver),
         issuer_listener: Some(issuer),
     })
 }

@@ -1,14 +1,15 @@
 //! The stages of `trailgate up`, on one backbone and one context.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
 use trailgate_archiver::ArchiveConfig;
-use trailgate_envelope::{Sealer, Stage};
+use trailgate_envelope::{KeysFolder, Sealer, Stage};
 use trailgate_identity::{Authenticator, IdentityConfig};
-use trailgate_ingest_proxy::{Deps, Proxy, ProxyConfig, ProxyKeys};
+use trailgate_ingest_proxy::{Deps, Policy, PolicyConfig, Proxy, ProxyConfig, ProxyKeys};
 use trailgate_masker::MaskerConfig;
 use trailgate_query::Ground;
 use trailgate_schemas::SessionKey;
@@ -28,7 +29,8 @@ pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<
     let clock = Arc::clone(&up.context.clock);
     let authenticator = Arc::new(Authenticator::new(&identity, clock)?);
     let bound = up.ports.bound_query.take().context("query is not bound")?;
-    let whole = up.context.stop.clone();
+    let bound_approver = up.ports.bound_approver.take().context("approver is not bound")?;
+    let (policy, whole) = (up.policy.take(), up.context.stop.clone());
     // Stages behind the gateway have a stop of their own: they end when it has.
     let behind = Stop::new();
     let beside = Context { stop: behind.clone(), ..up.context.clone() };
@@ -55,19 +57,26 @@ pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<
         authenticator: Arc::clone(&authenticator),
     };
     let query = bound.run(ground, beside.clone());
+    let ground = trailgate_approver::Ground {
+        backbone: Arc::clone(&up.backbone),
+        keys: up.keys.clone(),
+        authenticator: Arc::clone(&authenticator),
+    };
+    let approver = bound_approver.run(ground, beside.clone());
     let gateway = async {
-        let ended = gateway(&up, authenticator).await;
+        let ended = gateway(&up, policy, authenticator).await;
         behind.ask();
         ended
     };
     // All of them are awaited, also when one fails: a stage that is dropped does not end in order.
-    let (masker, archiver, query, gateway) = tokio::join!(
+    let (masker, archiver, query, approver, gateway) = tokio::join!(
         stopping(&whole, "masker", masker),
         stopping(&whole, "archiver", archiver),
         stopping(&whole, "query", query),
+        stopping(&whole, "approver", approver),
         stopping(&whole, "ingest-proxy", gateway),
     );
-    gateway.and(masker).and(archiver).and(query)
+    gateway.and(masker).and(archiver).and(query).and(approver)
 }
 
 /// The stage's end; if it fails, all are asked to stop.
@@ -82,7 +91,11 @@ async fn stopping(
 }
 
 /// The gateway, if there is something to stand before, and its way into the log.
-async fn gateway(up: &Up, authenticator: Arc<Authenticator>) -> anyhow::Result<()> {
+async fn gateway(
+    up: &Up,
+    policy: Option<Policy>,
+    authenticator: Arc<Authenticator>,
+) -> anyhow::Result<()> {
     let Some(langgraph) = &up.langgraph else {
         up.context.stop.asked().await;
         return Ok(());
@@ -99,12 +112,16 @@ async fn gateway(up: &Up, authenticator: Arc<Authenticator>) -> anyhow::Result<(
     )
     .await?;
     let session = SessionKey::new(up.keys.load_session()?.bytes());
+    let holding = match policy {
+        Some(policy) => Some(policy.hold_on(&up.backbone).await?),
+        None => None,
+    };
     let (token, digest) = (up.keys.load_token()?, up.keys.load_gateway()?);
     let deps = Deps {
         recorder: Arc::new(writer.clone()),
         verifier: authenticator,
         keys: ProxyKeys::new(session, token.bytes(), digest.bytes()),
-        holding: None,
+        holding,
         context,
     };
     Proxy::bind(gateway_config(langgraph, up.ports.proxy)?, deps).await?.run().await;
@@ -121,6 +138,16 @@ pub(crate) fn gateway_config(langgraph: &str, listen: SocketAddr) -> anyhow::Res
             .context("--langgraph")?;
     config.check()?;
     Ok(config)
+}
+
+/// What the gateway holds.
+pub(crate) fn policy(
+    rules: &Path,
+    gateway: &ProxyConfig,
+    keys: &KeysFolder,
+) -> anyhow::Result<Policy> {
+    let config: PolicyConfig = serde_json::from_value(json!({"file": rules}))?;
+    config.load(gateway, keys).context("--rules")
 }
 
 /// Whom the gateway trusts: the development issuer alone.

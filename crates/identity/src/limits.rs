@@ -66,3 +66,9 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// The same while a provider gives none: how late its return is noticed, beside the pace of fetches.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Open connections of a stage's listener; beyond it new ones wait.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// How long a TLS handshake or a request's head may take.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);

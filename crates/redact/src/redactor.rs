@@ -74,6 +74,16 @@ impl Redactor {
         Redacted::of(text, out)
     }
 
+    /// Masks who somebody is: a subject, an issuer, a group. Personal data stands, an address of e-mail
+    /// is often the subject itself, and telling who acted is what a record is for; secrets are masked
+    /// as anywhere.
+    #[must_use]
+    pub fn identity<'a>(&self, text: &'a str) -> Redacted<'a> {
+        let masked = self.text(text);
+        let is_personal = masked.findings.iter().all(|finding| PERSONAL.contains(&&*finding.rule));
+        if is_personal { Redacted::clean(text) } else { masked }
+    }
+
     /// Masks a JSON document, or several one after the other. Never fails: what is no JSON is
     /// masked as text.
     #[must_use]
@@ -215,4 +225,39 @@ impl Redactor {
 /// Told where the end of a text was replaced because it had to come out before its end was seen.
 pub(crate) const HELD: &str = "held";
 
+/// Rules about persons, not secrets.
+const PERSONAL: [&str; 1] = ["email"];
+
 const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate "];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_masked_already_stands() {
+        let redactor = Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]));
+        let clear =
+            "password=hunter2-hunter2 and github_token: 9f86d081884c7d65 for ada@example.com";
+        let masked = redactor.text(clear).text.into_owned();
+        assert!(masked.contains("[password:") && masked.contains("[email:"), "{masked}");
+        assert_eq!(redactor.text(&masked).text, masked);
+        for token in ["[password:1f0c9a77]", "[github_token:1f0c9a77]", "[secret:1f0c9a77]"] {
+            assert_eq!(redactor.text(token).text, token);
+            assert_eq!(
+                redactor.url(&format!("/x?token={token}")).text,
+                format!("/x?token={token}")
+            );
+        }
+        assert_ne!(redactor.text("[password:hunter2-hunter2]").text, "[password:hunter2-hunter2]");
+    }
+
+    #[test]
+    fn who_somebody_is_stands_unless_it_is_a_secret() {
+        let redactor = Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]));
+        for who in ["ada@example.com", "https://id.example/realms/main", "reviewers"] {
+            assert_eq!(redactor.identity(who).text, who);
+        }
+        assert!(!redactor.identity("password=hunter2-hunter2").text.contains("hunter2"));
+    }
+}

@@ -9,6 +9,7 @@ use crate::encoded;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
 use crate::rules::{Back, Rule, Rules};
+use crate::token::is_token;
 use crate::view::View;
 
 /// A match.
@@ -174,10 +175,14 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
     let is_list = sign.starts_with(',') && !(is_quoted && between.starts_with(['"', '\'']));
     let opens_tag = name.start > 0 && text.as_bytes()[name.start - 1] == b'<';
     let next = text.as_bytes().get(hit.secret.end);
+    // A token of ours reads as an assignment, too: masked again, it would hide that two are equal.
+    let token = name.start.saturating_sub(1)..hit.secret.end + 1;
+    let is_token = text.get(token).is_some_and(is_token);
     let is_code = !is_quoted && (matches!(next, Some(b'(' | b'[' | b'{')) || is_path(value));
     let has_digit = value.bytes().any(|byte| byte.is_ascii_digit());
     hit.name = HitName::Named(class.rule());
     hit.holds = class.fits(value)
+        && !is_token
         && !is_code
         && !is_list
         && (!is_tag || opens_tag)

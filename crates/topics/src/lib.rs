@@ -10,6 +10,7 @@ mod limits;
 mod processor;
 mod raw_writer;
 mod record;
+mod refusals;
 mod registry;
 mod subscription;
 mod tail;
@@ -25,8 +26,11 @@ pub use kafka::KafkaBackbone;
 pub use processor::{
     Ended, Flow, Outputs, ProcessError, Processor, ProcessorHandle, ProcessorSpec, ProcessorStatus,
 };
-pub use raw_writer::{Heartbeat, RawWriter, RawWriterError, RecordError, Recording, Recordings};
+pub use raw_writer::{
+    Heartbeat, RawSeal, RawWriter, RawWriterError, RecordError, Recording, Recordings,
+};
 pub use record::{Header, NewRecord, Offset, Partition, Record, Watermarks};
+pub use refusals::{Refusals, Untold};
 pub use registry::{RegistryError, SchemaRegistry};
 pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};
 pub use tail::{Tail, TailBatch, TailEnd};

@@ -33,3 +33,10 @@ pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(2);
 
 /// How long one such answer may take.
 pub(crate) const WATCH_WAIT: Duration = Duration::from_secs(3);
+
+/// Refusals of one source, kind and actor in a second that are each an event; beyond it they share
+/// one.
+pub(crate) const REFUSALS_EACH: u32 = 10;
+
+/// Sources of refusals that are told apart within a second; beyond it they count together.
+pub(crate) const REFUSAL_SOURCES_MAX: usize = 4096;

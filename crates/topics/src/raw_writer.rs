@@ -5,6 +5,7 @@
 mod heartbeat;
 mod numbers;
 mod recording;
+mod seal;
 
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures::FutureExt;
 use tokio::sync::Notify;
-use trailgate_envelope::{SealError, Sealer};
-use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, AuditEvent, ClearHeader, EventWriter, ProducerId, SEALED_EVENT_SCHEMA,
-    SchemaId, SealedWriter,
-};
+use trailgate_envelope::Sealer;
+use trailgate_schemas::{AuditEvent, ProducerId};
 use trailgate_service::{Clock, Ids};
 
 use self::numbers::Numbers;
@@ -30,6 +28,7 @@ use crate::topic::Topic;
 
 pub use self::heartbeat::Heartbeat;
 pub use self::recording::{Recording, Recordings};
+pub use self::seal::RawSeal;
 
 /// Why a writer could not be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,10 +81,7 @@ pub struct RawWriter(Arc<Shared>);
 
 struct Shared {
     appender: Arc<dyn Appender>,
-    sealer: Arc<Sealer>,
-    events: EventWriter,
-    sealed: SealedWriter,
-    event_schema: SchemaId,
+    seal: RawSeal,
     stage: &'static str,
     producer: ProducerId,
     clock: Arc<dyn Clock>,
@@ -108,18 +104,11 @@ impl RawWriter {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, RawWriterError> {
-        let sealer = sealer.into();
-        let registry = backbone.registry();
-        // Subjects by topic name; `audit.events` has the schema of what is inside the seal.
-        let event_schema = registry.register(EVENTS_SUBJECT, AUDIT_EVENT_SCHEMA).await?;
-        let sealed_schema = registry.register(RAW_SUBJECT, SEALED_EVENT_SCHEMA).await?;
+        let seal = RawSeal::register(backbone.registry().as_ref(), sealer).await?;
         let partitions = (0..backbone.partitions()).map(|_| Mutex::default()).collect();
         let shared = Arc::new(Shared {
             appender: backbone.appender()?,
-            sealer,
-            events: EventWriter::new(event_schema),
-            sealed: SealedWriter::new(sealed_schema),
-            event_schema,
+            seal,
             stage,
             producer: ids.producer(),
             clock,
@@ -199,7 +188,7 @@ impl Shared {
         let number = numbers.next();
         event.producer_id = self.producer;
         event.producer_number = number;
-        let value = self.seal(&event)?;
+        let value = self.seal.seal(&event)?;
         let key = Bytes::from(event.session_id.to_string());
         let record = NewRecord { topic: Topic::Raw, partition, key, value: Some(value) };
         let mut ack = self.appender.append(record);
@@ -219,28 +208,6 @@ impl Shared {
         Ok((number, ack))
     }
 
-    fn seal(&self, event: &AuditEvent) -> Result<Bytes, RecordError> {
-        let clear = self.events.write(event).map_err(|_| RecordError::Broken)?;
-        let header = ClearHeader {
-            event_id: event.event_id,
-            kind: event.kind,
-            session_id: event.session_id,
-            stream_id: event.stream_id,
-            stream_seq: event.stream_seq,
-            producer_id: event.producer_id,
-            producer_number: event.producer_number,
-            gateway_time: event.gateway_time,
-        };
-        let sealed = self.sealer.seal(header, self.event_schema, &clear);
-        let sealed = sealed.map_err(|error| match error {
-            SealError::TooLong { .. } => RecordError::TooLong,
-            SealError::SchemaId(_) | SealError::DataKey(_) | SealError::Cipher => {
-                RecordError::Broken
-            }
-        })?;
-        self.sealed.write(&sealed).map(Bytes::from).map_err(|_| RecordError::Broken)
-    }
-
     /// The fate of a number is known.
     fn settle(&self, partition: Partition, number: i64, is_recorded: bool) {
         self.numbers(partition).settled(number, is_recorded);
@@ -249,6 +216,3 @@ impl Shared {
         }
     }
 }
-
-const EVENTS_SUBJECT: &str = "audit.events-value";
-const RAW_SUBJECT: &str = "audit.raw-value";

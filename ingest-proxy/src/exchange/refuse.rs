@@ -15,7 +15,6 @@ use crate::holds::Ruling;
 use crate::journal::Who;
 use crate::limits::TARGET_MAX_BYTES;
 use crate::payload::Payload;
-use crate::refusals::record_refusal;
 
 /// Why an exchange ends without the upstream's answer.
 pub(crate) enum Stopped {
@@ -107,8 +106,9 @@ impl Refused {
     pub(crate) async fn tell(self) {
         let gateway = &self.caller.door.gateway;
         gateway.metrics.refused(self.problem.code());
+        let from = self.caller.peer.ip().to_canonical();
         // There is nobody to be told that it could not be recorded.
-        let _ = record_refusal(gateway, self.caller.peer.ip().to_canonical(), self.event()).await;
+        let _ = gateway.record_refusal(from, self.event()).await;
     }
 
     /// A stream of one record.
@@ -175,7 +175,7 @@ impl Refused {
         gateway.metrics.refused(self.problem.code());
         let id = request_id(&self.caller);
         let event = self.event();
-        match record_refusal(gateway, self.caller.peer.ip().to_canonical(), event).await {
+        match gateway.record_refusal(self.caller.peer.ip().to_canonical(), event).await {
             Ok(event) => answer(&self.problem.event(Some(event)), id),
             Err(_) => answer(&record_unavailable(), id),
         }

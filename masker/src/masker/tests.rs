@@ -678,6 +678,24 @@ fn a_producer_that_only_beats_is_not_silent() {
 }
 
 #[test]
+fn a_producer_that_never_beats_and_falls_silent_with_nothing_open_is_no_finding() {
+    let mut bench = Bench::new();
+    // The approver's processor: its numbers are part of its steps, so none is ever missing.
+    for number in 0..4 {
+        let mut decided = event(Kind::Approved, 50 + number as u128, 0);
+        (decided.stream_count, decided.producer_number) = (Some(1), number);
+        decided.producer_id = ProducerId(Uuid::from_u128(78));
+        let value = bench.seal(Stage::Approver, &decided);
+        assert_eq!(bench.give(value), Flow::Done);
+        bench.clock.advance(PRODUCER_SILENT_MAX * 3);
+        bench.tick();
+        bench.restart();
+    }
+    let kinds: Vec<Kind> = bench.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [Kind::Approved; 4]);
+}
+
+#[test]
 fn an_exchange_that_its_producer_closed_without_a_record_is_unknown() {
     let mut bench = Bench::new();
     for stream in 1..4 {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use reqwest::Certificate;
-use trailgate_query::{Bound, QueryConfig, TlsConfig};
+use trailgate_identity::TlsConfig;
+use trailgate_query::{Bound, QueryConfig};
 
 use crate::world::{Plan, World};
 

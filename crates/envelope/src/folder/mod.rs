@@ -8,7 +8,7 @@
 //!   public/senders/STAGE/ID.pub  masker
 //!   decision.key                 approver: signs votes and decisions
 //!   public/decision/ID.pub       approver, ingest-proxy: whose decisions count
-//!   token.key                    masker, ingest-proxy: keyed tokens in place of secrets
+//!   token.key                    masker, ingest-proxy, approver: keyed tokens in place of secrets
 //!   session.key                  every stage that seals: session ids
 //!   gateway.key                  ingest-proxy, masker: keyed hashes of clear bytes
 //! ```

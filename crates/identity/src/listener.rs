@@ -1,7 +1,8 @@
-//! The listener: bounded connections, bounded heads, TLS if configured, an orderly end.
+//! A stage's listener for callers: bounded connections, bounded heads, TLS if configured, an orderly
+//! end.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,32 +24,76 @@ use tower_service::Service;
 use trailgate_service::Stop;
 use zeroize::Zeroizing;
 
-use crate::config::{QueryConfigError, TlsConfig};
 use crate::limits::{CONNECTIONS_MAX, HEAD_TIME_MAX};
 
+/// TLS of a listener.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// A PEM file: the certificate and those that vouch for it.
+    pub cert: PathBuf,
+    /// A PEM file: its private key.
+    pub key: PathBuf,
+}
+
+/// What is wrong with a listener's section: the key, and never the value but for the address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// The address can't be had.
+    #[error("{section}.listen: {address} can't be bound: {kind}")]
+    Address {
+        /// The section.
+        section: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        kind: std::io::ErrorKind,
+    },
+    /// TLS can't be had.
+    #[error("{section}.{key}: {problem}")]
+    Tls {
+        /// The section.
+        section: &'static str,
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
 /// A bound listener.
-pub(crate) struct Listener {
+pub struct Listener {
     tcp: TcpListener,
     tls: Option<TlsAcceptor>,
 }
 
 impl Listener {
-    /// Binds `address`.
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<&TlsConfig>) -> anyhow::Result<Self> {
-        let tls = tls.map(server_tls).transpose()?.map(TlsAcceptor::from);
-        let tcp = TcpListener::bind(address).await.map_err(|error| {
-            anyhow::anyhow!("query.listen: {address} can't be bound: {}", error.kind())
-        })?;
+    /// Binds `address`, as the configuration's `section` says.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn bind(
+        section: &'static str,
+        address: SocketAddr,
+        tls: Option<&TlsConfig>,
+    ) -> Result<Self, ListenError> {
+        let tls = tls.map(|tls| server_tls(section, tls)).transpose()?.map(TlsAcceptor::from);
+        let taken =
+            |error: std::io::Error| ListenError::Address { section, address, kind: error.kind() };
+        let tcp = TcpListener::bind(address).await.map_err(taken)?;
         Ok(Self { tcp, tls })
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> std::io::Result<SocketAddr> {
+    ///
+    /// # Errors
+    /// If the operating system can't say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.tcp.local_addr()
     }
 
     /// Serves until `stop`, then lets requests under way end.
-    pub(crate) async fn serve(self, app: Router, stop: Stop) {
+    pub async fn serve(self, app: Router, stop: Stop) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let tasks = TaskTracker::new();
         loop {
@@ -122,8 +168,14 @@ async fn serve_http(
     };
 }
 
-fn server_tls(tls: &TlsConfig) -> Result<Arc<ServerConfig>, QueryConfigError> {
-    let wrong = |key, problem| QueryConfigError { key, problem };
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+fn server_tls(section: &'static str, tls: &TlsConfig) -> Result<Arc<ServerConfig>, ListenError> {
+    let wrong = |key, problem| ListenError::Tls { section, key, problem };
     let pem = read(&tls.cert).ok_or(wrong("tls.cert", "can't be read"))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let certificates = certificates.ok().filter(|certificates| !certificates.is_empty());

@@ -1,0 +1,71 @@
+//! Following `audit.approvals` into what the API shows.
+
+use std::sync::Arc;
+
+use trailgate_service::{Part, Stop};
+use trailgate_topics::{Backbone, BackboneError, Topic};
+
+use crate::limits::{RETRY_AFTER, TAIL_WAIT};
+use crate::metrics::Counts;
+use crate::shown::Shown;
+
+/// Follows the topic until it is asked to stop.
+pub(crate) struct Follower {
+    pub(crate) backbone: Arc<dyn Backbone>,
+    pub(crate) shown: Shown,
+    pub(crate) counts: Counts,
+    pub(crate) part: Part,
+}
+
+impl Follower {
+    /// Follows until `stop`. What fails is tried again, and said once.
+    pub(crate) async fn run(self, stop: Stop) {
+        tokio::select! {
+            () = stop.asked() => {}
+            () = self.follow() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        loop {
+            self.part.not_ready("approvals_not_read");
+            let ended = self.follow_once().await;
+            tracing::warn!(error = %ended, "approvals are read again from their beginning");
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+    }
+
+    /// From the topic's beginning, until records went away that were not read.
+    async fn follow_once(&self) -> BackboneError {
+        let mut tail = match self.backbone.tail(Topic::Approvals, &[]).await {
+            Ok(tail) => tail,
+            Err(error) => return error,
+        };
+        self.shown.clear();
+        let mut is_away = false;
+        loop {
+            let batch = match tail.next(TAIL_WAIT).await {
+                Ok(batch) => batch,
+                Err(error @ BackboneError::Unreachable { .. }) => {
+                    if !is_away {
+                        tracing::warn!(%error, "backbone is away; approvals are shown as they were");
+                    }
+                    is_away = true;
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    continue;
+                }
+                Err(error) => return error,
+            };
+            is_away = false;
+            for record in &batch.records {
+                if !self.shown.apply(&record.key, record.value.as_deref()) {
+                    self.counts.refused("approval_undecodable");
+                }
+            }
+            if !self.shown.is_read() && batch.ends.iter().all(|end| end.caught_up_at.is_some()) {
+                self.shown.set_read();
+                self.part.ready();
+            }
+        }
+    }
+}

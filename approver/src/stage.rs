@@ -1,0 +1,288 @@
+//! The approver as a stage: bind the listener, wait for the backbone and the registry, run the
+//! processor, follow what is shown, answer until it is asked to stop.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use trailgate_envelope::{KeysFolder, Sealer, SigningKey, Stage};
+use trailgate_identity::{Authenticator, Listener};
+use trailgate_redact::{Redactor, Rules, TokenKey};
+use trailgate_schemas::SessionKey;
+use trailgate_service::{Context, Part, Stop};
+use trailgate_topics::{
+    Backbone, BackboneError, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawSeal,
+    RawWriter, RawWriterError, Refusals, RegistryError, Topic, open_backbone,
+};
+
+use crate::approver::Approver;
+use crate::cast::Ready;
+use crate::config::{ApproverConfig, Config};
+use crate::deciders::Deciders;
+use crate::desk::{Desk, routes};
+use crate::follow::Follower;
+use crate::limits::{COMMIT_EVERY, RETRY_AFTER, SHOWN_BYTES_MAX, VOTES_MAX};
+use crate::metrics::Counts;
+use crate::shown::Shown;
+use crate::trail::Trail;
+
+/// What the approver stands on.
+pub struct Ground {
+    /// Where holds come from and decisions go.
+    pub backbone: Arc<dyn Backbone>,
+    /// The keys folder.
+    pub keys: KeysFolder,
+    /// Who verifies callers.
+    pub authenticator: Arc<Authenticator>,
+}
+
+/// The approver with its listener bound, so that its address is known before it answers.
+pub struct Bound {
+    listener: Listener,
+    config: ApproverConfig,
+}
+
+/// Runs the approver until it is asked to stop.
+///
+/// # Errors
+/// If it can't start, or can't go on.
+pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
+    let ground = Ground {
+        backbone: open_backbone(&config.backbone, Arc::clone(&context.clock))?,
+        keys: KeysFolder::new(&config.keys.folder),
+        authenticator: Arc::new(Authenticator::new(&config.identity, Arc::clone(&context.clock))?),
+    };
+    let bound = Bound::bind(config.approver).await?;
+    tracing::info!(address = %bound.address()?, "approver listens");
+    bound.run(ground, context).await
+}
+
+impl Bound {
+    /// Binds the listener.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub async fn bind(config: ApproverConfig) -> anyhow::Result<Self> {
+        let listener = Listener::bind("approver", config.listen, config.tls.as_ref()).await?;
+        Ok(Self { listener, config })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// If the operating system can't say.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.address()
+    }
+
+    /// Answers and decides on what it stands on until the context's stop. Until the log and the
+    /// registry are there it answers 503.
+    ///
+    /// # Errors
+    /// If it can't start, or can't go on.
+    pub async fn run(self, ground: Ground, context: Context) -> anyhow::Result<()> {
+        let parts = Parts {
+            processor: context.health.part("approver"),
+            shown: context.health.part("approvals"),
+        };
+        let keys = Keys::load(&ground.keys).context("approver's keys")?;
+        let desk = desk(&keys, &ground, &context);
+        let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
+        let mut serving = std::pin::pin!(serving);
+        let started = start(&self.config, &ground, &context, (keys, &desk), &parts);
+        let started = tokio::select! {
+            () = serving.as_mut() => return Ok(()),
+            started = started => started?,
+        };
+        let Running { handle, writer, follow } = started;
+        // A processor that fails ends the stage.
+        tokio::select! {
+            () = serving.as_mut() => {}
+            () = watch(&handle, &parts.processor) => {
+                context.stop.ask();
+                serving.await;
+            }
+        }
+        parts.processor.not_ready("stopping");
+        desk.tasks.close();
+        desk.tasks.wait().await;
+        follow.ask();
+        let ended = handle.stop().await;
+        writer.finish().await.context("approver's last events")?;
+        match ended {
+            Ended::Stopped => Ok(()),
+            Ended::Failed(code) => anyhow::bail!("approver failed: {code}"),
+        }
+    }
+}
+
+/// Where it says how it is.
+struct Parts {
+    processor: Part,
+    shown: Part,
+}
+
+/// What runs beside the listener.
+struct Running {
+    handle: ProcessorHandle,
+    writer: RawWriter,
+    follow: Stop,
+}
+
+struct Keys {
+    decision: Arc<SigningKey>,
+    deciders: Deciders,
+    session: SessionKey,
+    redactor: Redactor,
+}
+
+impl Keys {
+    fn load(folder: &KeysFolder) -> Result<Self, trailgate_envelope::KeysError> {
+        // Missing ones are said now, not when the backbone has come.
+        folder.load_sealing(Stage::Approver)?;
+        Ok(Self {
+            decision: Arc::new(folder.load_decision()?),
+            deciders: Deciders::load(folder.clone())?,
+            session: SessionKey::new(folder.load_session()?.bytes()),
+            redactor: Redactor::new(Rules::builtin(), TokenKey::new(folder.load_token()?.bytes())),
+        })
+    }
+}
+
+fn desk(keys: &Keys, ground: &Ground, context: &Context) -> Arc<Desk> {
+    let tasks = TaskTracker::new();
+    let (clock, stop) = (Arc::clone(&context.clock), context.stop.clone());
+    Arc::new(Desk {
+        authenticator: Arc::clone(&ground.authenticator),
+        trail: Trail {
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&context.ids),
+            sessions: keys.session.clone(),
+        },
+        counts: Counts::new(&context.metrics),
+        refusals: Refusals::new(clock, stop, tasks.clone()),
+        redactor: keys.redactor.clone(),
+        shown: Shown::new(SHOWN_BYTES_MAX),
+        key: Arc::clone(&keys.decision),
+        voting: Arc::new(Semaphore::new(VOTES_MAX)),
+        tasks,
+        ready: OnceLock::new(),
+    })
+}
+
+/// All that is needed for the first decision and the first answer, tried again while the backbone or
+/// the registry is away, which is said once.
+async fn start(
+    config: &ApproverConfig,
+    ground: &Ground,
+    context: &Context,
+    (keys, desk): (Keys, &Desk),
+    parts: &Parts,
+) -> anyhow::Result<Running> {
+    let mut is_away = false;
+    let (writer, seal) = loop {
+        match open(ground, context).await {
+            Ok(opened) => break opened,
+            Err(error) if is_passing(&error) => {
+                parts.processor.not_ready("backbone_unreachable");
+                if !is_away {
+                    tracing::warn!(%error, "backbone or registry is away; waiting for it");
+                }
+                is_away = true;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    };
+    let processor = Approver {
+        key: keys.decision,
+        deciders: keys.deciders,
+        seal,
+        topic_partitions: ground.backbone.partitions(),
+        clock: Arc::clone(&context.clock),
+        ids: Arc::clone(&context.ids),
+        counts: desk.counts.clone(),
+        partitions: HashMap::new(),
+    };
+    let handle = ground.backbone.process(spec(config), Box::new(processor))?;
+    let follow = Stop::new();
+    let follower = Follower {
+        backbone: Arc::clone(&ground.backbone),
+        shown: desk.shown.clone(),
+        counts: desk.counts.clone(),
+        part: parts.shown.clone(),
+    };
+    tokio::spawn(follower.run(follow.clone()));
+    let (recorder, appender) = (Arc::new(writer.clone()), ground.backbone.appender()?);
+    let partitions = ground.backbone.partitions();
+    // Set once: this runs once.
+    let _ = desk.ready.set(Ready { recorder, appender, partitions });
+    Ok(Running { handle, writer, follow })
+}
+
+fn spec(config: &ApproverConfig) -> ProcessorSpec {
+    ProcessorSpec {
+        group: "approver".to_owned(),
+        instance: config.instance.clone(),
+        inputs: vec![Topic::Holds, Topic::Votes, Topic::Claims],
+        changelog: Topic::Approvals,
+        outputs: vec![Topic::Decisions, Topic::Raw],
+        commit_every: COMMIT_EVERY,
+    }
+}
+
+/// The ways into `audit.raw`: the API's, and the processor's, which is part of its step.
+async fn open(ground: &Ground, context: &Context) -> anyhow::Result<(RawWriter, RawSeal)> {
+    ground.backbone.ensure(&TOPICS).await?;
+    // Data keys are for one producer at a time: two sealers do not take turns with one.
+    let sealer = || -> anyhow::Result<Sealer> {
+        let keys = ground.keys.load_sealing(Stage::Approver).context("approver's keys")?;
+        Ok(Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock)))
+    };
+    let seal = RawSeal::register(ground.backbone.registry().as_ref(), sealer()?).await?;
+    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
+    let backbone = Arc::clone(&ground.backbone);
+    let writer = RawWriter::start(backbone, sealer()?, Stage::Approver.name(), clock, ids).await?;
+    Ok((writer, seal))
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    let backbone = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
+    let registry = |error: &RegistryError| matches!(error, RegistryError::Unreachable);
+    error.downcast_ref().is_some_and(backbone)
+        || error.downcast_ref().is_some_and(registry)
+        || match error.downcast_ref() {
+            Some(RawWriterError::Registry(error)) => registry(error),
+            Some(RawWriterError::Backbone(error)) => backbone(error),
+            None => false,
+        }
+}
+
+/// Says how the processor is, until it ends.
+async fn watch(handle: &ProcessorHandle, part: &Part) {
+    let mut status = handle.status();
+    loop {
+        let now: ProcessorStatus = status.borrow_and_update().clone();
+        match (&now.ended, now.waiting.first()) {
+            (Some(_), _) => return,
+            (None, Some((_, reason))) => part.not_ready(reason),
+            (None, None) => part.ready(),
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+const TOPICS: [Topic; 7] = [
+    Topic::Raw,
+    Topic::Events,
+    Topic::Holds,
+    Topic::Votes,
+    Topic::Claims,
+    Topic::Decisions,
+    Topic::Approvals,
+];
