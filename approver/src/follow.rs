@@ -28,9 +28,8 @@ impl Follower {
 
     async fn follow(&self) {
         loop {
-            self.part.not_ready("approvals_not_read");
             let ended = self.follow_once().await;
-            tracing::warn!(error = %ended, "approvals are read again from their beginning");
+            self.part.waits("approvals_not_read", &ended);
             tokio::time::sleep(RETRY_AFTER).await;
         }
     }
@@ -42,21 +41,17 @@ impl Follower {
             Err(error) => return error,
         };
         self.shown.clear();
-        let mut is_away = false;
         loop {
             let batch = match tail.next(TAIL_WAIT).await {
                 Ok(batch) => batch,
-                Err(error @ BackboneError::Unreachable { .. }) => {
-                    if !is_away {
-                        tracing::warn!(%error, "backbone is away; approvals are shown as they were");
-                    }
-                    is_away = true;
+                // They are shown as they were.
+                Err(error) if error.is_transient() => {
+                    self.part.waits("backbone_unreachable", &error);
                     tokio::time::sleep(RETRY_AFTER).await;
                     continue;
                 }
                 Err(error) => return error,
             };
-            is_away = false;
             for record in &batch.records {
                 if !self.shown.apply(&record.key, record.value.as_deref()) {
                     self.counts.refused("approval_undecodable");
@@ -64,6 +59,8 @@ impl Follower {
             }
             if !self.shown.is_read() && batch.ends.iter().all(|end| end.caught_up_at.is_some()) {
                 self.shown.set_read();
+            }
+            if self.shown.is_read() {
                 self.part.ready();
             }
         }

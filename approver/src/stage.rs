@@ -14,8 +14,8 @@ use trailgate_redact::{Redactor, Rules, TokenKey};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop};
 use trailgate_topics::{
-    Backbone, BackboneError, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawSeal,
-    RawWriter, RawWriterError, Refusals, RegistryError, Topic, open_backbone,
+    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawSeal, RawWriter,
+    RawWriterError, Refusals, Topic, open_backbone, watch_backbone,
 };
 
 use crate::approver::Approver;
@@ -87,6 +87,8 @@ impl Bound {
         let parts = Parts {
             processor: context.health.part("approver"),
             shown: context.health.part("approvals"),
+            backbone: context.health.part("approver-backbone"),
+            issuers: context.health.part("approver-identity"),
         };
         let keys = Keys::load(&ground.keys).context("approver's keys")?;
         let desk = desk(&keys, &ground, &context);
@@ -98,6 +100,9 @@ impl Bound {
             started = started => started?,
         };
         let Running { handle, writer, follow } = started;
+        let stop = context.stop.clone();
+        tokio::spawn(watch_backbone(Arc::clone(&ground.backbone), parts.backbone, stop.clone()));
+        tokio::spawn(async move { ground.authenticator.look_ahead(&parts.issuers, &stop).await });
         // A processor that fails ends the stage.
         tokio::select! {
             () = serving.as_mut() => {}
@@ -123,6 +128,8 @@ impl Bound {
 struct Parts {
     processor: Part,
     shown: Part,
+    backbone: Part,
+    issuers: Part,
 }
 
 /// What runs beside the listener.
@@ -174,7 +181,7 @@ fn desk(keys: &Keys, ground: &Ground, context: &Context) -> Arc<Desk> {
 }
 
 /// All that is needed for the first decision and the first answer, tried again while the backbone or
-/// the registry is away, which is said once.
+/// the registry is away.
 async fn start(
     config: &ApproverConfig,
     ground: &Ground,
@@ -182,18 +189,12 @@ async fn start(
     (keys, desk): (Keys, &Desk),
     parts: &Parts,
 ) -> anyhow::Result<Running> {
-    let mut is_away = false;
+    let sealers = Sealers::load(&ground.keys, context)?;
     let (writer, seal) = loop {
-        match open(ground, context).await {
+        match open(ground, context, &sealers).await {
             Ok(opened) => break opened,
-            Err(error) if is_passing(&error) => {
-                parts.processor.not_ready("backbone_unreachable");
-                if !is_away {
-                    tracing::warn!(%error, "backbone or registry is away; waiting for it");
-                }
-                is_away = true;
-            }
-            Err(error) => return Err(error),
+            Err(error) if error.is_transient() => parts.processor.waits(error.awaited(), &error),
+            Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
@@ -234,31 +235,36 @@ fn spec(config: &ApproverConfig) -> ProcessorSpec {
     }
 }
 
-/// The ways into `audit.raw`: the API's, and the processor's, which is part of its step.
-async fn open(ground: &Ground, context: &Context) -> anyhow::Result<(RawWriter, RawSeal)> {
-    ground.backbone.ensure(&TOPICS).await?;
-    // Data keys are for one producer at a time: two sealers do not take turns with one.
-    let sealer = || -> anyhow::Result<Sealer> {
-        let keys = ground.keys.load_sealing(Stage::Approver).context("approver's keys")?;
-        Ok(Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock)))
-    };
-    let seal = RawSeal::register(ground.backbone.registry().as_ref(), sealer()?).await?;
-    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
-    let backbone = Arc::clone(&ground.backbone);
-    let writer = RawWriter::start(backbone, sealer()?, Stage::Approver.name(), clock, ids).await?;
-    Ok((writer, seal))
+/// A sealer for each way into `audit.raw`: data keys are for one producer at a time, and two do not
+/// take turns with one.
+struct Sealers {
+    api: Arc<Sealer>,
+    processor: Arc<Sealer>,
 }
 
-fn is_passing(error: &anyhow::Error) -> bool {
-    let backbone = |error: &BackboneError| matches!(error, BackboneError::Unreachable { .. });
-    let registry = |error: &RegistryError| matches!(error, RegistryError::Unreachable);
-    error.downcast_ref().is_some_and(backbone)
-        || error.downcast_ref().is_some_and(registry)
-        || match error.downcast_ref() {
-            Some(RawWriterError::Registry(error)) => registry(error),
-            Some(RawWriterError::Backbone(error)) => backbone(error),
-            None => false,
-        }
+impl Sealers {
+    fn load(keys: &KeysFolder, context: &Context) -> anyhow::Result<Self> {
+        let sealer = || -> anyhow::Result<Arc<Sealer>> {
+            let keys = keys.load_sealing(Stage::Approver).context("approver's keys")?;
+            Ok(Arc::new(Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock))))
+        };
+        Ok(Self { api: sealer()?, processor: sealer()? })
+    }
+}
+
+/// The ways into `audit.raw`: the API's, and the processor's, which is part of its step.
+async fn open(
+    ground: &Ground,
+    context: &Context,
+    sealers: &Sealers,
+) -> Result<(RawWriter, RawSeal), RawWriterError> {
+    ground.backbone.ensure(&TOPICS).await?;
+    let registry = ground.backbone.registry();
+    let seal = RawSeal::register(registry.as_ref(), Arc::clone(&sealers.processor)).await?;
+    let (clock, ids) = (Arc::clone(&context.clock), Arc::clone(&context.ids));
+    let (backbone, sealer) = (Arc::clone(&ground.backbone), Arc::clone(&sealers.api));
+    let writer = RawWriter::start(backbone, sealer, Stage::Approver.name(), clock, ids).await?;
+    Ok((writer, seal))
 }
 
 /// Says how the processor is, until it ends.

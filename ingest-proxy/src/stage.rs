@@ -10,9 +10,7 @@ use trailgate_envelope::{KeysFolder, Sealer, Stage};
 use trailgate_identity::{Authenticator, IdentityConfig};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{AdminConfig, Context, LogConfig, Part, StageConfig};
-use trailgate_topics::{
-    Backbone, BackboneConfig, RawWriter, Topic, open_backbone, watch_backbone,
-};
+use trailgate_topics::{Backbone, BackboneConfig, RawWriter, Topic, open_backbone, watch_backbone};
 
 use crate::config::{ConnectionConfig, ConnectionName, GatewayConfig, ProxyConfig};
 use crate::keys::ProxyKeys;

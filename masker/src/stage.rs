@@ -143,13 +143,7 @@ async fn trim_once(
 }
 
 /// What the masker reads and writes.
-const TOPICS: [Topic; 6] = [
-    Topic::Raw,
-    Topic::Events,
-    Topic::Siem,
-    Topic::Refused,
-    Topic::MaskerState,
-    Topic::Holds,
-];
+const TOPICS: [Topic; 6] =
+    [Topic::Raw, Topic::Events, Topic::Siem, Topic::Refused, Topic::MaskerState, Topic::Holds];
 const EVENTS_SUBJECT: &str = "audit.events-value";
 const RETRY_AFTER: Duration = Duration::from_millis(500);

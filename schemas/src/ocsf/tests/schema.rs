@@ -29,9 +29,9 @@ impl Schema {
                 "const" => value == wants,
                 "enum" => wants.as_array().unwrap().contains(value),
                 // Of what is no text it says nothing.
-                "maxLength" => value.as_str().is_none_or(|text| {
-                    text.chars().count() as u64 <= wants.as_u64().unwrap()
-                }),
+                "maxLength" => value
+                    .as_str()
+                    .is_none_or(|text| text.chars().count() as u64 <= wants.as_u64().unwrap()),
                 "required" => names(wants).all(|name| value.get(name).is_some()),
                 "anyOf" => wants.as_array().unwrap().iter().any(|one| {
                     let mut of_one = Vec::new();
