@@ -3,23 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
+mod desk;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::{Client, StatusCode};
-use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use reqwest::StatusCode;
+use serde_json::json;
 
 use trailgate_envelope::KeysFolder;
-use trailgate_schemas::{Approval, EventId, Hold, HoldState, Principal, Verdict, Vote};
-use trailgate_service::{Clock, Ids, RandomIds, SystemClock};
+use trailgate_schemas::{Approval, HoldState, Verdict};
 use trailgate_testkit::{Mark, Planted, Recipe, TokenRequest, Upstream, until};
 use trailgate_tests::{
     Connection, Running, Stages, TablePlace, Trail, Up, all_records, embedded_backbone,
     kafka_backbone, leaks,
 };
-use trailgate_topics::{Backbone, NewRecord, Partition, Topic};
+use trailgate_topics::{Backbone, Topic};
+
+use crate::desk::{Desk, People, Waiting, cast};
 
 const RULES: &str = "[[hold]]\nname = \"writes\"\npath = \"/echo\"\nmethods = [\"POST\"]\n\
                      reviewers = [\"reviewers\"]\n\n\
@@ -135,29 +136,6 @@ async fn held_operations_are_decided_on_kafka_by_whichever_instance() {
     for secret in &secrets {
         assert_eq!(leaks(secret, &places), []);
     }
-}
-
-/// Where requests are held and decided, and by whom.
-struct Desk {
-    proxies: Vec<String>,
-    approvers: Vec<String>,
-    people: People,
-    upstream: Upstream,
-}
-
-/// Tokens. Alice is a reviewer too.
-struct People {
-    alice: String,
-    bob: String,
-    rita: String,
-    rob: String,
-}
-
-/// A request that waits, and what is held.
-struct Waiting {
-    hold: Hold,
-    mark: Mark,
-    answer: JoinHandle<(StatusCode, String)>,
 }
 
 impl Desk {
@@ -382,151 +360,6 @@ impl Desk {
         let approval: Approval = serde_json::from_str(json.lines().last().unwrap()).unwrap();
         assert_eq!(approval.decision.unwrap().reason.as_deref(), Some("by hand"));
     }
-
-    async fn ask(&self, proxy: usize, who: &str, body: &str) -> Waiting {
-        self.ask_at(proxy, "/echo", (who, body)).await
-    }
-
-    async fn ask_at(&self, proxy: usize, path: &str, asks: (&str, &str)) -> Waiting {
-        self.ask_marked(proxy, path, asks, &Mark::new("held")).await
-    }
-
-    /// Sends a request, which waits, and finds its hold as a reviewer does: it is the only one that
-    /// was not there before.
-    async fn ask_marked(
-        &self,
-        proxy: usize,
-        path: &str,
-        (who, body): (&str, &str),
-        mark: &Mark,
-    ) -> Waiting {
-        let query = format!("mark={mark}");
-        let before = self.pending(&query).await;
-        let request = Client::new()
-            .post(format!("{}{path}?{query}", self.proxies[proxy]))
-            .bearer_auth(self.token(who))
-            .header("content-type", "text/plain")
-            .body(body.to_owned());
-        let answer = tokio::spawn(async move {
-            let Ok(answer) = request.send().await else {
-                return (StatusCode::SERVICE_UNAVAILABLE, String::new());
-            };
-            (answer.status(), answer.text().await.unwrap_or_default())
-        });
-        let hold = until("the hold is shown", async || {
-            let now = self.pending(&query).await;
-            let new = now.into_iter().find(|id| !before.contains(id))?;
-            let approval = self.show_id(0, &new).await?;
-            Some(approval.hold)
-        });
-        Waiting { hold: hold.await, mark: mark.clone(), answer }
-    }
-
-    /// The holds that wait, of paths with this query.
-    async fn pending(&self, query: &str) -> Vec<String> {
-        let url = format!("{}/v1/holds?state=pending", self.approvers[0]);
-        let asked = Client::new().get(url).bearer_auth(&self.people.rita).send().await;
-        let Ok(answer) = asked else { return Vec::new() };
-        let list: Value = answer.json().await.unwrap_or_default();
-        let holds = list["holds"].as_array().cloned().unwrap_or_default();
-        let is_ours =
-            |hold: &&Value| hold["hold"]["path"].as_str().is_some_and(|path| path.contains(query));
-        let id = |hold: &Value| hold["hold"]["hold_id"].as_str().unwrap().to_owned();
-        holds.iter().filter(is_ours).map(id).collect()
-    }
-
-    async fn show(&self, approver: usize, hold: &Hold) -> Option<Approval> {
-        self.show_id(approver, &hold.hold_id.to_string()).await
-    }
-
-    async fn show_id(&self, approver: usize, id: &str) -> Option<Approval> {
-        let url = format!("{}/v1/holds/{id}", self.approvers[approver]);
-        let answer = Client::new().get(url).bearer_auth(&self.people.rita).send().await.ok()?;
-        answer.json().await.ok()
-    }
-
-    async fn until_state(&self, hold: &Hold, state: HoldState) -> Approval {
-        until(&format!("the hold is {state}"), async || {
-            self.show(0, hold).await.filter(|approval| approval.state == state)
-        })
-        .await
-    }
-
-    async fn vote(
-        &self,
-        approver: usize,
-        hold: &Hold,
-        verdict: &str,
-        who: &str,
-    ) -> (StatusCode, String) {
-        self.vote_with(approver, hold, (verdict, who), json!({})).await
-    }
-
-    async fn vote_saying(
-        &self,
-        approver: usize,
-        hold: &Hold,
-        vote: (&str, &str),
-        reason: &str,
-    ) -> (StatusCode, String) {
-        self.vote_with(approver, hold, vote, json!({"reason": reason, "digest": hold.digest})).await
-    }
-
-    async fn vote_with(
-        &self,
-        approver: usize,
-        hold: &Hold,
-        (verdict, who): (&str, &str),
-        ballot: Value,
-    ) -> (StatusCode, String) {
-        let url = format!("{}/v1/holds/{}/{verdict}", self.approvers[approver], hold.hold_id);
-        let asked = Client::new().post(url).bearer_auth(self.token(who)).json(&ballot).send().await;
-        let Ok(answer) = asked else { return (StatusCode::SERVICE_UNAVAILABLE, String::new()) };
-        (answer.status(), answer.text().await.unwrap_or_default())
-    }
-
-    fn token(&self, who: &str) -> &str {
-        match who {
-            "alice" => &self.people.alice,
-            "bob" => &self.people.bob,
-            "rita" => &self.people.rita,
-            "rob" => &self.people.rob,
-            other => panic!("{other} has no token"),
-        }
-    }
-
-    fn upstream_saw(&self, mark: &Mark) -> usize {
-        let seen = self.upstream.seen();
-        seen.iter().filter(|seen| seen.query.contains(mark.as_str())).count()
-    }
-}
-
-/// Puts a vote where the API of an approver would.
-async fn cast(
-    backbone: &dyn Backbone,
-    keys: &KeysFolder,
-    hold: &Hold,
-    (voter, verdict): (&str, Verdict),
-) {
-    let vote = Vote {
-        event_id: EventId(RandomIds.next()),
-        hold_id: hold.hold_id,
-        digest: hold.digest.clone(),
-        verdict,
-        voter: Principal { subject: voter.to_owned(), ..hold.requester.clone() },
-        voter_groups: vec!["reviewers".to_owned()],
-        reason: None,
-        voted_at: SystemClock.now(),
-    };
-    let key = keys.load_decision().unwrap();
-    let signed = key.sign(Topic::Votes.name(), &serde_json::to_vec(&vote).unwrap());
-    let record = NewRecord {
-        topic: Topic::Votes,
-        partition: Partition::of_hold(hold.hold_id, backbone.partitions()),
-        key: Bytes::copy_from_slice(hold.hold_id.0.as_bytes()),
-        value: Some(signed.into()),
-    };
-    backbone.appender().unwrap().append(record).await.unwrap();
 }
 
 fn rule_file(stages: &Stages) -> PathBuf {
