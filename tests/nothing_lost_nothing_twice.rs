@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -21,7 +22,12 @@ use trailgate_tests::{
 use trailgate_topics::{BackboneConfig, RawWriter, Topic, open_backbone};
 
 const EVENTS: usize = 50_000;
+const MANY: usize = 100_000;
 const IN_FLIGHT: usize = 2_000;
+
+/// So many sessions take turns.
+const SESSIONS: usize = 500;
+
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// Between two counts of tens of thousands of rows.
@@ -79,6 +85,49 @@ async fn a_masker_and_an_archiver_that_wake_up_beside_their_successors_double_no
     load.finish().await;
     let trail = Trail::of_stages(stages, "query").await;
     each_once(&trail, EVENTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_come_go_and_pause_lose_double_and_disorder_nothing() {
+    let _alone = LOAD.lock().await;
+    let mut stages = Stages::components(TablePlace::Folder).await;
+    for masker in ["masker-0", "masker-1", "masker-2"] {
+        stages.start_masker(masker).await;
+    }
+    for archiver in ["archiver-0", "archiver-1"] {
+        stages.start_archiver(archiver).await;
+    }
+    stages.start_query().await;
+    let load = Load::start(&stages).await;
+
+    load.send(MANY / 5).await;
+    stages.daemon("masker-0").kill();
+    stages.daemon("archiver-0").kill();
+    load.send(MANY / 10).await;
+    stages.daemon("masker-1").process().pause();
+    stages.daemon("archiver-1").process().pause();
+    for (masker, archiver) in [("masker-3", "archiver-2"), ("masker-4", "archiver-3")] {
+        let joining = async {
+            stages.start_masker(masker).await;
+            stages.start_archiver(archiver).await;
+        };
+        tokio::join!(load.send(MANY / 5), joining);
+    }
+    // All that was sent has arrived, so what is paused has lost its partitions to others.
+    arrived(&stages.query_url(), &stages.token("alice").await, MANY * 7 / 10).await;
+    stages.daemon("masker-1").process().resume();
+    stages.daemon("archiver-1").process().resume();
+    let joining = async {
+        stages.start_masker("masker-5").await;
+        stages.daemon("masker-0").restart().await;
+        stages.daemon("archiver-0").restart().await;
+    };
+    tokio::join!(load.send(MANY - MANY * 7 / 10), joining);
+
+    load.finish().await;
+    let trail = Trail::of_stages(stages, "query").await;
+    each_once(&trail, MANY).await;
+    in_order(&trail).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +191,7 @@ async fn send_marks(url: String, token: String, round: usize) -> Vec<String> {
 
 async fn each_once(trail: &Trail, events: usize) {
     let events = i64::try_from(events).unwrap();
-    arrived(&trail.query_url, &trail.token, EVENTS).await;
+    arrived(&trail.query_url, &trail.token, usize::try_from(events).unwrap()).await;
     let all = "SELECT count(*) FROM events WHERE connection = 'load'";
     assert_eq!(trail.number(all).await, events);
     let distinct = "SELECT count(DISTINCT event_id) FROM events WHERE connection = 'load'";
@@ -156,14 +205,33 @@ async fn each_once(trail: &Trail, events: usize) {
 }
 
 async fn a_siem_is_told_each_once(trail: &Trail, events: usize) {
+    assert_eq!(event_ids(&told_to_a_siem(trail).await).len(), events);
+}
+
+/// What a SIEM reads of the load, in the order of each partition.
+async fn told_to_a_siem(trail: &Trail) -> Vec<serde_json::Value> {
     let Running::Stages(stages) = &trail.running else { unreachable!("Kafka was started") };
     let records = all_records(&*kafka_backbone(stages), Topic::Siem).await;
-    let objects: Vec<serde_json::Value> = records
-        .iter()
-        .map(|record| serde_json::from_slice(record.value.as_deref().unwrap()).unwrap())
-        .filter(|object: &serde_json::Value| object["unmapped"]["connection"] == "load")
-        .collect();
-    assert_eq!(event_ids(&objects).len(), events);
+    let objects = records.iter().map(|record| {
+        serde_json::from_slice::<serde_json::Value>(record.value.as_deref().unwrap()).unwrap()
+    });
+    objects.filter(|object| object["unmapped"]["connection"] == "load").collect()
+}
+
+/// Each session's events are in the order in which they were sent, in the table and for a SIEM.
+async fn in_order(trail: &Trail) {
+    let back = "SELECT count(*) AS n FROM (SELECT producer_number - lag(producer_number) OVER \
+                (PARTITION BY session_id ORDER BY log_index) AS step FROM events \
+                WHERE connection = 'load') WHERE step <= 0";
+    assert_eq!(trail.number(back).await, 0);
+    let mut last = std::collections::HashMap::new();
+    for object in told_to_a_siem(trail).await {
+        let payload = object["unmapped"]["payload"].as_str().unwrap();
+        let number = serde_json::from_str::<serde_json::Value>(payload).unwrap()["n"].as_i64();
+        let session = object["metadata"]["correlation_uid"].as_str().unwrap().to_owned();
+        assert!(last.insert(session, number) < Some(number), "behind {number:?}");
+    }
+    assert_eq!(last.len(), SESSIONS);
 }
 
 /// Waits until so many events are seen, for as long as they get more: how fast a loaded machine is
@@ -193,6 +261,8 @@ async fn count(query: &str, token: &str, statement: &str) -> Option<i64> {
 struct Load {
     writer: RawWriter,
     ids: RandomIds,
+    sessions: Vec<SessionId>,
+    sent: AtomicUsize,
 }
 
 impl Load {
@@ -211,13 +281,15 @@ impl Load {
         let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&clock));
         let ids = Arc::new(RandomIds);
         let writer = RawWriter::start(backbone, sealer, "ingest-proxy", clock, ids).await.unwrap();
-        Self { writer, ids: RandomIds }
+        let sessions = (0..SESSIONS).map(|_| session(&RandomIds)).collect();
+        Self { writer, ids: RandomIds, sessions, sent: AtomicUsize::new(0) }
     }
 
     /// Sends so many events and waits until each is acknowledged.
     async fn send(&self, events: usize) {
         let mut under_way = FuturesUnordered::new();
-        for n in 0..events {
+        for _ in 0..events {
+            let n = self.sent.fetch_add(1, Ordering::Relaxed);
             under_way.push(self.writer.record(self.event(n)));
             if under_way.len() >= IN_FLIGHT {
                 under_way.next().await.unwrap().unwrap();
@@ -245,7 +317,7 @@ impl Load {
         let place = Place {
             tenant: "default".to_owned(),
             connection: "load".to_owned(),
-            session_id: SessionId(self.session()),
+            session_id: self.sessions[n % SESSIONS],
             session_rule: SessionRule::Connection,
             stream_id: StreamId(stream.0),
             stream_seq: 0,
@@ -258,11 +330,11 @@ impl Load {
         event.payload = Some(json!({"n": n, "text": "an order of 12 apples"}).to_string());
         event
     }
+}
 
-    /// Spread over all partitions: the first bytes of a time-ordered id are not.
-    fn session(&self) -> uuid::Uuid {
-        let mut bytes = *self.ids.next().as_bytes();
-        bytes.reverse();
-        uuid::Builder::from_custom_bytes(bytes).into_uuid()
-    }
+/// Spread over all partitions: the first bytes of a time-ordered id are not.
+fn session(ids: &RandomIds) -> SessionId {
+    let mut bytes = *ids.next().as_bytes();
+    bytes.reverse();
+    SessionId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }

@@ -47,6 +47,7 @@ pub struct Stages {
     ports: BTreeMap<String, u16>,
     bucket: Option<Bucket>,
     issuers: Vec<String>,
+    awaits_ready: bool,
     folder: TempDir,
 }
 
@@ -63,7 +64,19 @@ impl Stages {
         let bucket = s3.as_ref().map(|s3| s3.bucket("audit"));
         let (daemons, ports) = (BTreeMap::new(), BTreeMap::new());
         let issuers = vec![oidc.issuer().to_owned()];
-        let stages = Self { kafka, registry, oidc, s3, daemons, ports, bucket, issuers, folder };
+        let awaits_ready = true;
+        let stages = Self {
+            kafka,
+            registry,
+            oidc,
+            s3,
+            daemons,
+            ports,
+            bucket,
+            issuers,
+            awaits_ready,
+            folder,
+        };
         let keys = Recipe::of("trailgate").argument("keys").argument("new");
         let (status, said) = keys.argument(stages.keys_folder()).run_to_end().await;
         assert!(status.success(), "{said}");
@@ -140,6 +153,11 @@ impl Stages {
         );
         let config = [head, self.backbone(), self.keys(), self.table(), self.identity()].join("\n");
         self.launch("query", "query", &config).await;
+    }
+
+    /// Makes stages that start from now on not be waited for.
+    pub const fn do_not_await(&mut self) {
+        self.awaits_ready = false;
     }
 
     /// Makes stages that start from now on take this issuer's tokens, too.
@@ -253,7 +271,7 @@ impl Stages {
         let recipe = Recipe::of(&format!("trailgate-{stage}"))
             .config(&config)
             .ready_at(&format!("http://127.0.0.1:{port}/readyz"));
-        let daemon = recipe.start().await;
+        let daemon = if self.awaits_ready { recipe.start().await } else { recipe.launch() };
         self.daemons.insert(name.to_owned(), daemon);
     }
 
