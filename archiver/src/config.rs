@@ -13,8 +13,10 @@ use crate::limits::{FLUSH_AFTER, FLUSH_BYTES, FLUSH_BYTES_MAX, KEEP};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiverConfig {
-    /// This instance's stable name: the same after a restart, different from its siblings'.
-    pub instance: String,
+    /// This instance's stable name: the same after a restart, different from its siblings'. Without
+    /// it the host's name is taken, as each container has its own.
+    #[serde(default)]
+    pub instance: Option<String>,
     /// `[backbone]`.
     pub backbone: BackboneConfig,
     /// `[table]`.

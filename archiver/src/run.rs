@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 
-use trailgate_service::{Context, Part, Stop};
+use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_table::{Snapshot, Table, TableError, TableLocation};
 use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
 
@@ -23,7 +23,8 @@ use crate::trim::Trimmer;
 pub async fn run(config: ArchiverConfig, context: Context) -> anyhow::Result<()> {
     let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
     let location = TableLocation::try_from(&config.table)?;
-    archive(backbone, &location, &config.archive, &config.instance, &context).await
+    let instance = instance_name(config.instance.as_deref())?;
+    archive(backbone, &location, &config.archive, &instance, &context).await
 }
 
 /// Archives `audit.events` of `backbone` into the table at `location` until the context's stop.

@@ -37,15 +37,16 @@ pub struct KeysConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaskerConfig {
-    /// This instance's name: the same after a restart, different from its siblings'.
-    pub instance: String,
+    /// This instance's name: the same after a restart, different from its siblings'. Without it the
+    /// host's name is taken, as each container has its own.
+    pub instance: Option<String>,
     /// How long masked sealed originals stay on `audit.raw` after the masker has taken them.
     pub keep_raw_s: u64,
 }
 
 impl Default for MaskerConfig {
     fn default() -> Self {
-        Self { instance: "masker-0".to_owned(), keep_raw_s: 3600 }
+        Self { instance: None, keep_raw_s: 3600 }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use trailgate_envelope::KeysFolder;
 use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros};
-use trailgate_service::{Context, Part};
+use trailgate_service::{Context, Part, instance_name};
 use trailgate_topics::{
     Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawWriterError, Topic,
     open_backbone, watch_backbone,
@@ -42,10 +42,11 @@ pub async fn run_on(
     context: Context,
 ) -> anyhow::Result<()> {
     let part = context.health.part("masker");
+    let instance = instance_name(config.instance.as_deref()).context("masker.instance")?;
     let Some(masker) = start(&backbone, keys, &context, &part).await? else { return Ok(()) };
     let spec = ProcessorSpec {
         group: "masker".to_owned(),
-        instance: config.instance.clone(),
+        instance,
         inputs: vec![Topic::Raw],
         changelog: Topic::MaskerState,
         outputs: vec![Topic::Events, Topic::Siem, Topic::Refused, Topic::Holds],

@@ -39,7 +39,7 @@ pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<
     let masker = trailgate_masker::run_on(
         Arc::clone(&up.backbone),
         up.keys.clone(),
-        MaskerConfig::default(),
+        MaskerConfig { instance: Some("masker-0".to_owned()), ..MaskerConfig::default() },
         beside.clone(),
     );
     let archive = ArchiveConfig::default();

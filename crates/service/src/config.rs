@@ -1,5 +1,7 @@
-//! Configuration: one TOML file, overridden by `TRAILGATE__SECTION__KEY` in the environment. What
-//! is wrong in it is told by line and key and never by its text, which may hold a secret.
+//! Configuration: one TOML file, overridden by `TRAILGATE__SECTION__KEY` in the environment, or by
+//! the text of a file that `TRAILGATE__SECTION__KEY__FROM_FILE` names: an environment is seen by who
+//! looks at a process, a file only by who may read it. What is wrong is told by line and key and
+//! never by its text, which may hold a secret.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -138,7 +140,13 @@ pub fn parse<C: DeserializeOwned>(
     let spans = DeTable::parse(text).map_err(syntax)?;
     let mut table: toml::Table = toml::from_str(text).map_err(syntax)?;
     for (name, value) in environment {
-        override_key(&mut table, name, value);
+        match name.strip_suffix(FROM_FILE) {
+            Some(name) => {
+                let text = config_text(Path::new(value))?;
+                override_key(&mut table, name, Value::String(text.trim_end().to_owned()));
+            }
+            None => override_key(&mut table, name, toml_or_text(value)),
+        }
     }
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let (key, problem) = explain(&error.path().to_string(), error.inner().message());
@@ -147,9 +155,8 @@ pub fn parse<C: DeserializeOwned>(
     })
 }
 
-/// `TRAILGATE__BACKBONE__FOLDER=x` sets `backbone.folder`. The value is TOML where it parses as
-/// one, else text.
-fn override_key(table: &mut toml::Table, name: &str, value: &str) {
+/// `TRAILGATE__BACKBONE__FOLDER=x` sets `backbone.folder`.
+fn override_key(table: &mut toml::Table, name: &str, value: Value) {
     let Some(path) = name.strip_prefix(PREFIX) else { return };
     let keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
     let Some((last, sections)) = keys.split_last() else { return };
@@ -159,9 +166,14 @@ fn override_key(table: &mut toml::Table, name: &str, value: &str) {
         let Value::Table(inner) = inner else { return };
         at = inner;
     }
+    at.insert(last.clone(), value);
+}
+
+/// TOML where it parses as a value, else text.
+fn toml_or_text(value: &str) -> Value {
     let parsed = toml::from_str::<toml::Table>(&format!("v = {value}")).ok();
     let parsed = parsed.filter(|table| table.len() == 1).and_then(|mut table| table.remove("v"));
-    at.insert(last.clone(), parsed.unwrap_or_else(|| Value::String(value.to_owned())));
+    parsed.unwrap_or_else(|| Value::String(value.to_owned()))
 }
 
 /// The key and the problem in serde's words, without the value that they may repeat.
@@ -226,6 +238,7 @@ fn line_at(text: &str, byte: usize) -> usize {
 }
 
 const PREFIX: &str = "TRAILGATE__";
+const FROM_FILE: &str = "__FROM_FILE";
 
 #[cfg(test)]
 mod tests {
@@ -310,5 +323,20 @@ mod tests {
             parse(Path::new("t.toml"), "[backbone]\nfolder = \"a\"\n", &environment).unwrap();
         let backbone = Backbone { folder: "/elsewhere".to_owned(), partitions: 8 };
         assert_eq!(config, Config { backbone, list: Vec::new() });
+    }
+    #[test]
+    fn a_secret_comes_from_a_file_and_is_text_whatever_it_looks_like() {
+        let file = std::env::temp_dir().join(format!("trailgate-secret-{}", std::process::id()));
+        std::fs::write(&file, "4711\n").unwrap();
+        let name = "TRAILGATE__BACKBONE__FOLDER__FROM_FILE".to_owned();
+        let parsed = |file: &Path| {
+            let environment = BTreeMap::from([(name.clone(), file.display().to_string())]);
+            parse::<Config>(Path::new("t.toml"), "", &environment)
+        };
+        let config = parsed(&file);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(config.unwrap().backbone.folder, "4711");
+        let said = parsed(&file).unwrap_err().to_string();
+        assert_eq!(said, format!("{}: can't be read: entity not found", file.display()));
     }
 }

@@ -5,8 +5,10 @@ mod clock;
 mod config;
 mod health;
 mod ids;
+mod instance;
 pub mod limits;
 mod metrics;
+mod probe;
 mod stage;
 mod stop;
 mod telemetry;
@@ -16,6 +18,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{ConfigError, KeyProblem, config_text, environment, load, parse};
 pub use health::{Health, Part, PartState};
 pub use ids::{CountedIds, Ids, RandomIds};
+pub use instance::{NoInstanceName, instance_name};
 pub use metrics::Metrics;
 pub use stage::{
     CONTAINED_THREAD, Context, StageConfig, install_crypto, stage_main, stop_on_panic,

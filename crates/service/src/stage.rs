@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::ids::{Ids, RandomIds};
 use crate::limits::DRAIN_MAX;
 use crate::metrics::Metrics;
+use crate::probe::ask_readiness;
 use crate::stop::Stop;
 use crate::telemetry::{LogConfig, start_log};
 
@@ -56,7 +57,8 @@ pub trait StageConfig: DeserializeOwned {
 }
 
 /// A stage's `main`: reads `--config FILE`, starts logs and the admin listener, runs until the
-/// stage ends or is asked to stop, and gives it [`DRAIN_MAX`] to drain.
+/// stage ends or is asked to stop, and gives it [`DRAIN_MAX`] to drain. With `--ready` it asks the
+/// stage that runs with this file whether it is ready, and fails if it is not.
 pub fn stage_main<C, F, R>(stage: &'static str, run: F) -> ExitCode
 where
     C: StageConfig,
@@ -79,8 +81,11 @@ where
     F: FnOnce(C, Context) -> R,
     R: Future<Output = anyhow::Result<()>>,
 {
-    let file = config_argument(stage)?;
+    let (file, errand) = arguments(stage)?;
     let config: C = load(&file, &environment())?;
+    if errand == Errand::AskReadiness {
+        return tell_readiness(config.admin());
+    }
     start_log(config.log());
     install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -150,13 +155,32 @@ pub const CONTAINED_THREAD: &str = "contained-";
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
 
-fn config_argument(stage: &'static str) -> anyhow::Result<PathBuf> {
-    let usage = || anyhow::anyhow!("usage: trailgate-{stage} --config FILE");
+/// What a process is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Errand {
+    Run,
+    AskReadiness,
+}
+
+fn arguments(stage: &'static str) -> anyhow::Result<(PathBuf, Errand)> {
     let mut arguments = std::env::args_os().skip(1);
-    match (arguments.next(), arguments.next(), arguments.next()) {
-        (Some(flag), Some(file), None) if flag == "--config" => Ok(PathBuf::from(file)),
-        _ => Err(usage()),
+    let flag = arguments.next().is_some_and(|flag| flag == "--config");
+    let (file, errand, more) = (arguments.next(), arguments.next(), arguments.next());
+    let errand = match errand {
+        None => Some(Errand::Run),
+        Some(errand) if errand == "--ready" && more.is_none() => Some(Errand::AskReadiness),
+        Some(_) => None,
+    };
+    match (flag, file, errand) {
+        (true, Some(file), Some(errand)) => Ok((PathBuf::from(file), errand)),
+        _ => Err(anyhow::anyhow!("usage: trailgate-{stage} --config FILE [--ready]")),
     }
+}
+
+fn tell_readiness(config: &AdminConfig) -> anyhow::Result<()> {
+    let readiness = ask_readiness(config)?;
+    say(readiness.parts.trim_end());
+    if readiness.is_ready { Ok(()) } else { Err(anyhow::anyhow!("not ready")) }
 }
 
 #[expect(clippy::print_stderr, reason = "the log may not have started")]
