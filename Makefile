@@ -1,12 +1,13 @@
 # The entry points. Each exits non-zero when what it claims does not hold, and cleans up after itself.
 
-.PHONY: help demo test lint bench parts
+.PHONY: help demo test lint bench parts compose-test
 
 help:
 	@echo 'make demo              a LangGraph run becomes an SQL row, on this machine'
 	@echo 'make test              everything that CI runs, real components included'
 	@echo 'make lint              format, clippy, dependencies'
 	@echo 'make bench NAME=...    one benchmark, with its peers'
+	@echo 'make compose-test      docker compose up, driven, scaled, killed, removed'
 	@echo 'make parts             only install what the tests drive'
 
 demo:
@@ -20,6 +21,9 @@ lint:
 
 bench:
 	@scripts/bench $(NAME)
+
+compose-test:
+	@scripts/compose-test
 
 parts:
 	@scripts/install-test-parts
