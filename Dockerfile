@@ -2,7 +2,8 @@
 #
 #     docker compose build                                    all of them
 #     docker build --target masker .                          one
-#     docker build --target masker --build-arg PROFILE=dev .  sooner built, slower
+#     docker build --target masker --build-arg PROFILE=dev --build-arg PACKAGES=trailgate-masker .
+#                                                             one alone, sooner built, slower
 #
 # What cargo fetches and builds is kept in BuildKit's caches, so a change of our code builds our code
 # alone. There is no `# syntax=` line: the builder in any Docker since 20.10 does, and one image fewer
@@ -20,15 +21,15 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /src
 COPY . .
 ARG PROFILE=release
+ARG PACKAGES="trailgate-ingest-proxy trailgate-masker trailgate-approver trailgate-archiver \
+    trailgate-query trailgate-cli"
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/target,sharing=locked \
     export CARGO_TARGET_DIR=/target \
-    && set -- trailgate-ingest-proxy trailgate-masker trailgate-approver trailgate-archiver \
-        trailgate-query trailgate-cli \
-    && cargo build --locked --profile "$PROFILE" $(printf -- '--package %s ' "$@") --bins \
+    && cargo build --locked --profile "$PROFILE" $(printf -- '--package %s ' $PACKAGES) --bins \
     && folder="/target/$(echo "$PROFILE" | sed 's/^dev$/debug/')" \
     && mkdir /out \
-    && for name in "$@"; do \
+    && for name in $PACKAGES; do \
         binary="$(echo "$name" | sed 's/-cli$//')" \
         && strip --strip-debug -o "/out/$binary" "$folder/$binary" || exit 1; \
     done

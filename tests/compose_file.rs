@@ -81,7 +81,8 @@ fn the_langgraph_app_has_the_gateway_for_its_only_neighbour() {
     let app = &file.services["langgraph"];
     assert_eq!(app.networks, BTreeSet::from(["agents".to_owned()]));
     assert!(app.ports.is_empty());
-    let neighbours = file.services.iter().filter(|(_, service)| service.networks.contains("agents"));
+    let neighbours =
+        file.services.iter().filter(|(_, service)| service.networks.contains("agents"));
     let neighbours: Vec<_> = neighbours.map(|(name, _)| name.as_str()).collect();
     assert_eq!(neighbours, ["ingest-proxy", "langgraph"]);
     for (name, network) in &file.networks {
@@ -125,7 +126,8 @@ fn no_secret_stands_in_the_file() {
             assert!(!is_secret || key.ends_with("__FROM_FILE"), "{name}: {key}");
         }
     }
-    let realm: serde_json::Value = serde_json::from_str(&read("deploy/keycloak/realm.json")).unwrap();
+    let realm: serde_json::Value =
+        serde_json::from_str(&read("deploy/keycloak/realm.json")).unwrap();
     let passwords = realm["users"].as_array().unwrap().iter().flat_map(|user| {
         user["credentials"].as_array().into_iter().flatten().map(|credential| &credential["value"])
     });

@@ -36,3 +36,23 @@ fn the_example_of_each_stage_is_a_configuration_of_it() {
     let query: trailgate_query::Config = parsed("query.toml");
     trailgate_table::TableLocation::try_from(&query.table).unwrap();
 }
+
+#[test]
+fn the_configurations_of_the_compose_file_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/config");
+    let proxy: trailgate_ingest_proxy::Config = read(&folder.join("ingest-proxy.toml"));
+    let masker: trailgate_masker::Config = read(&folder.join("masker.toml"));
+    let archiver: trailgate_archiver::ArchiverConfig = read(&folder.join("archiver.toml"));
+    let query: trailgate_query::Config = read(&folder.join("query.toml"));
+    proxy.identity.check().unwrap();
+    query.identity.check().unwrap();
+    // Named by its container, so that it can be scaled.
+    assert_eq!((masker.masker.instance, archiver.instance), (None, None));
+    let backbones = [proxy.backbone, masker.backbone, archiver.backbone, query.backbone];
+    let told: Vec<_> = backbones.iter().map(|backbone| format!("{backbone:?}")).collect();
+    assert!(told.iter().all(|one| *one == told[0]), "the same backbone in every file");
+}
+
+fn read<C: DeserializeOwned>(file: &Path) -> C {
+    trailgate_service::load(file, &BTreeMap::new()).unwrap()
+}

@@ -28,8 +28,12 @@ OWNERS = {
     "s3": 10006,
     "keycloak": 1000,
 }
+# What a log may say here, since it is so here: docs/quickstart.md tells of it.
+EXPECTED = ["tokens come in clear: no TLS here"]
 PLANTED = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
 WORKERS = 4
+# Where the others listen, and what else a machine may.
+PORTS = [9092, 8080, 7070, 8701, 8702, 22, 80]
 
 
 # ---------------------------------------------------------------- health
@@ -53,7 +57,7 @@ def nothing_scary_is_said(stack, printed):
         ours = service in STAGES
         bad = r'"level":"(WARN|ERROR)"|panicked' if ours else r"\b(ERROR|FATAL|SEVERE|Exception)\b"
         for line in stack.compose("logs", "--no-log-prefix", service).stdout.splitlines():
-            if re.search(bad, line):
+            if re.search(bad, line) and not any(said in line for said in EXPECTED):
                 scary.append(f"{service}: {line[:300]}")
     if scary:
         raise Broken("scary lines:\n" + "\n".join(scary[:20]))
@@ -71,15 +75,13 @@ def each_service_has_its_own_secrets(stack):
         raise Broken(f"the opening key: {said}")
     for service in RUNNING:
         (container,) = stack.names(service)
-        own = set(given.get(f"{service}-secrets", {}).values())
         # Each container tries what the others have.
-        for volume, files in given.items():
-            for file, content in files.items():
-                if content in own or "public/" in file:
-                    continue
-                status, said = stack.inside(container, "cat", f"/run/trailgate/{file}")
-                if status == 0 and content in said:
-                    raise Broken(f"{service} reads {file} of {volume}")
+        others = foreign(given, service)
+        paths = sorted({f"/run/trailgate/{file}" for file, _ in others})
+        _, said = stack.inside(container, "sh", "-c", 'cat "$@" 2>/dev/null', "sh", *paths)
+        for file, content in others:
+            if content in said:
+                raise Broken(f"{service} reads another's {file}")
     # Even if the masker's volume were mounted in another's container, its user could not read it.
     for service, user in OWNERS.items():
         tried = docker(
@@ -89,6 +91,13 @@ def each_service_has_its_own_secrets(stack):
         )
         if (tried.returncode == 0) != (service == "masker"):
             raise Broken(f"the user of {service} and the opening key: status {tried.returncode}")
+
+
+def foreign(given, service):
+    """File and content of what others have and this service has not."""
+    own = set(given.get(f"{service}-secrets", {}).values())
+    private = ((f, c) for files in given.values() for f, c in files.items() if "public/" not in f)
+    return [(file, content) for file, content in private if content not in own]
 
 
 def no_secret_is_in_an_image_or_the_file(stack):
@@ -164,22 +173,25 @@ def the_app_is_alone_with_the_gateway(stack):
     if published:
         raise Broken(f"the app is published: {published}")
     # Out: no other service, by name or address, nor the machine, nor what is behind it.
-    for service in RUNNING:
-        if service in ("langgraph", "ingest-proxy"):
-            continue
-        status, _ = stack.inside(app, "getent", "hosts", service)
-        if status == 0:
-            raise Broken(f"the app knows {service} by name")
-        for other in addresses(stack.names(service)[0]):
-            for port in (9092, 8080, 7070, 8701):
-                if connects(stack, app, other, port):
-                    raise Broken(f"the app reaches {service} at port {port}")
-    outside = [bridge_address(stack, "edge"), "203.0.113.1"]
-    for address in outside:
-        if connects(stack, app, address, 80) or connects(stack, app, address, 22):
-            raise Broken(f"the app reaches {address}")
-    if stack.inside(app, "getent", "hosts", "example.org")[0] == 0:
-        raise Broken("the app resolves names of the outside")
+    others = [service for service in RUNNING if service not in ("langgraph", "ingest-proxy")]
+    script = 'for name in "$@"; do timeout 8 getent hosts "$name" && echo "known $name" & done; wait'
+    _, said = stack.inside(app, "bash", "-c", script, "bash", *others, "example.org", "langgraph")
+    known = re.findall(r"known (\S+)", said)
+    if known != ["langgraph"]:
+        raise Broken(f"the app resolves {known}")
+    targets = [(name, address) for other in others for name in stack.names(other)
+               for address in addresses(name)]
+    targets += [("the machine", bridge_address(stack, "edge")), ("the outside", "203.0.113.1")]
+    tries = [f"{address}/{port}" for _, address in targets for port in PORTS]
+    script = (
+        'for at in "$@"; do timeout 3 bash -c "exec 3<>/dev/tcp/$at" 2>/dev/null '
+        '&& echo "reached $at" & done; wait'
+    )
+    _, said = stack.inside(app, "bash", "-c", script, "bash", *tries, "127.0.0.1/2024")
+    reached = re.findall(r"reached (\S+)", said)
+    # It reaches itself, so the tries are real.
+    if reached != ["127.0.0.1/2024"]:
+        raise Broken(f"the app reaches {reached}")
 
 
 def asked_from(stack, container, address, port, path):
@@ -190,13 +202,6 @@ def asked_from(stack, container, address, port, path):
     )
     _, said = stack.inside(container, "timeout", "3", "bash", "-c", script)
     return said
-
-
-def connects(stack, container, address, port):
-    status, _ = stack.inside(
-        container, "timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"
-    )
-    return status == 0
 
 
 def addresses(container):

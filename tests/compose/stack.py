@@ -125,8 +125,8 @@ class Shell:
         mark = f"end-of-block-{secrets.token_hex(8)}"
         # Blocks set variables for later ones, so they run in this shell and not in one below it.
         self.process.stdin.write(
-            f"exec 9<&0 </dev/null\nset -o pipefail\n_all() {{\n{_each_or_return(block)}\n}}\n"
-            f"_all\nprintf '\\n%s %s\\n' {mark} $?\nexec 0<&9 9<&-\n"
+            f"set -o pipefail\n_all() {{\n{_each_or_return(block)}\n}}\n"
+            f"_all </dev/null\nprintf '\\n%s %s\\n' {mark} $?\n"
         )
         self.process.stdin.flush()
         said, deadline = [], time.monotonic() + patience

@@ -91,7 +91,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_does_not_answer_is_not_ready() {
-        assert!(matches!(asked("127.0.0.1:1".parse().unwrap()).await, Err(ProbeError::Unreachable { .. })));
+        assert!(matches!(
+            asked("127.0.0.1:1".parse().unwrap()).await,
+            Err(ProbeError::Unreachable { .. })
+        ));
         assert!(matches!(ask_readiness(&AdminConfig::default()), Err(ProbeError::NoListener)));
     }
 }
