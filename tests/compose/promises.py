@@ -40,14 +40,17 @@ PORTS = [9092, 8080, 7070, 8701, 8702, 22, 80]
 
 
 def everything_is_healthy(stack):
-    containers = stack.containers()
-    for service in RUNNING:
-        states = [c["Health"] for c in containers if c["Service"] == service]
-        if not states or any(state != "healthy" for state in states):
-            raise Broken(f"{service} is not healthy: {states}")
-    init = [c for c in containers if c["Service"] == "init"]
+    eventually("everything is healthy", PATIENCE_S, lambda: not unhealthy(stack))
+    init = [c for c in stack.containers() if c["Service"] == "init"]
     if [(c["State"], c["ExitCode"]) for c in init] != [("exited", 0)]:
         raise Broken("init did not end well")
+
+
+def unhealthy(stack):
+    """Services of which a container is not healthy, or that have none."""
+    containers = stack.containers()
+    states = {name: [c["Health"] for c in containers if c["Service"] == name] for name in RUNNING}
+    return [name for name, healths in states.items() if set(healths) != {"healthy"}]
 
 
 def nothing_scary_is_said(stack, printed):

@@ -31,6 +31,8 @@ class Stack:
             "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": ":".join(files),
             "COMPOSE_PROGRESS": "plain",
+            # It would warn where there is no buildx.
+            "COMPOSE_BAKE": "false",
         }
 
     def compose(self, *words, check=True, patience=PATIENCE_S):
