@@ -122,7 +122,7 @@ def no_secret_is_in_an_image_or_the_file(stack):
 def a_second_start_changes_no_secret(stack, page):
     before = all_secrets(stack)
     stack.compose("stop", patience=300)
-    page.run("up", patience=600)
+    page.run("up", patience=1800)
     if all_secrets(stack) != before:
         raise Broken("the second start changed a secret")
     everything_is_healthy(stack)
