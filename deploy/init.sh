@@ -8,6 +8,7 @@
 # replaces the keys that it rotates. If one differs from what was made, volumes of two deployments
 # are mixed, or one was removed: nothing is changed then, since it may be all that opens the trail.
 set -euo pipefail
+shopt -s nullglob
 umask 077
 
 readonly made=/secrets/made
@@ -36,7 +37,16 @@ hand_outs() {
     done
     echo "ingest-proxy 10001 $made/keys/token.key keys/token.key"
     echo "masker 10002 $made/keys/token.key keys/token.key"
+    echo "approver 10003 $made/keys/token.key keys/token.key"
     echo "ingest-proxy 10001 $made/keys/gateway.key keys/gateway.key"
+    for key in "$made"/keys/public/decision/*.pub; do
+        for stage in ingest-proxy:10001 approver:10003; do
+            echo "${stage%:*} ${stage#*:} $key keys/public/decision/${key##*/}"
+        done
+    done
+    if [[ -e $made/keys/decision.key ]]; then
+        echo "approver 10003 $made/keys/decision.key keys/decision.key"
+    fi
     echo "archiver 10004 $made/s3 s3"
     echo "query 10005 $made/s3 s3"
     echo "s3 10006 $made/s3 s3"
@@ -66,7 +76,8 @@ realm() {
 }
 
 may_replace() { # TARGET
-    [[ $errand == rotate && ($1 == keys/public/opening/current || $1 == keys/senders/*) ]]
+    [[ $errand == rotate ]] || return 1
+    [[ $1 == keys/public/opening/current || $1 == keys/senders/* || $1 == keys/decision.key ]]
 }
 
 check() {
