@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 class Broken(Exception):
