@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import threading
@@ -118,9 +119,16 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
+
+    def end(self):
+        """Ends it with what it runs: a command that goes on would make anew what is removed."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def run(self, block, patience):
         """Status and output. The first command that fails ends the block, also in a pipe."""
