@@ -41,9 +41,10 @@ pub struct KeysConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApproverConfig {
-    /// This instance's name: the same after a restart, different from its siblings'.
-    #[serde(default = "instance_default")]
-    pub instance: String,
+    /// This instance's name: the same after a restart, different from its siblings'. Without it the
+    /// host's.
+    #[serde(default)]
+    pub instance: Option<String>,
     /// Where reviewers look and vote.
     pub listen: SocketAddr,
     /// TLS of that listener; without it the listener speaks plain HTTP.
@@ -55,7 +56,7 @@ impl ApproverConfig {
     /// The usual settings.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
-        Self { instance: instance_default(), listen, tls: None }
+        Self { instance: None, listen, tls: None }
     }
 }
 
@@ -67,8 +68,4 @@ impl StageConfig for Config {
     fn admin(&self) -> &AdminConfig {
         &self.admin
     }
-}
-
-fn instance_default() -> String {
-    "approver-0".to_owned()
 }

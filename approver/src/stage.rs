@@ -12,7 +12,7 @@ use trailgate_envelope::{KeysFolder, Sealer, SigningKey, Stage};
 use trailgate_identity::{Authenticator, Listener};
 use trailgate_redact::{Redactor, Rules, TokenKey};
 use trailgate_schemas::SessionKey;
-use trailgate_service::{Context, Part, Stop};
+use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_topics::{
     Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawSeal, RawWriter,
     RawWriterError, Refusals, Topic, open_backbone, watch_backbone,
@@ -208,7 +208,8 @@ async fn start(
         counts: desk.counts.clone(),
         partitions: HashMap::new(),
     };
-    let handle = ground.backbone.process(spec(config), Box::new(processor))?;
+    let instance = instance_name(config.instance.as_deref()).context("approver.instance")?;
+    let handle = ground.backbone.process(spec(instance), Box::new(processor))?;
     let follow = Stop::new();
     let follower = Follower {
         backbone: Arc::clone(&ground.backbone),
@@ -224,10 +225,10 @@ async fn start(
     Ok(Running { handle, writer, follow })
 }
 
-fn spec(config: &ApproverConfig) -> ProcessorSpec {
+fn spec(instance: String) -> ProcessorSpec {
     ProcessorSpec {
         group: "approver".to_owned(),
-        instance: config.instance.clone(),
+        instance,
         inputs: vec![Topic::Holds, Topic::Votes, Topic::Claims],
         changelog: Topic::Approvals,
         outputs: vec![Topic::Decisions, Topic::Raw],

@@ -15,7 +15,7 @@ from stack import PATIENCE_S, Broken, docker, eventually
 
 GATEWAY = "http://localhost:8700"
 QUERY = "http://localhost:8701"
-STAGES = ["ingest-proxy", "masker", "archiver", "query"]
+STAGES = ["ingest-proxy", "masker", "approver", "archiver", "query"]
 # Services that run on; the others do what they do and end.
 RUNNING = [*STAGES, "langgraph", "kafka", "registry", "s3", "keycloak"]
 # Whose secrets are whose, and by which user each service runs.
@@ -254,21 +254,43 @@ def the_agent_may_run_and_not_read(stack, page):
 
 
 def what_is_approved_is_forwarded(stack, page):
-    """Hold, approve by bob, forwarded once. Enabled with `HAS_APPROVALS` in scripts/compose-test."""
+    """Held, approved by bob, and then the thread is gone."""
     page.run("hold", "approve")
+    said = page.said("approve").strip().splitlines()
+    if said[-1] != "204":
+        raise Broken(f"what was approved is answered {said[-3:]}")
+    status, _ = http(f"{GATEWAY}/threads/{page.variable('thread')}", page.variable("TOKEN"), None)
+    if status != 404:
+        raise Broken(f"the thread is still there: {status}")
+    kinds = "SELECT kind FROM events WHERE hold_id IS NOT NULL ORDER BY gateway_time"
+    wanted = ["held", "voted", "approved", "executed"]
+    eventually(
+        "held, voted, approved, executed in the trail",
+        PATIENCE_S,
+        lambda: [row["kind"] for row in sql(page.variable("TOKEN"), kinds)
+                 if row["kind"] in wanted] == wanted,
+    )
 
 
 def what_is_denied_is_403(stack, page):
-    """Hold, deny by bob, 403 for the caller. Enabled with `HAS_APPROVALS`."""
+    """Held, denied by bob: 403 for the caller, and the thread is still there."""
     page.run("hold-again", "deny")
+    said = page.said("deny").strip().splitlines()
+    if said[-1] != "403" or "approval_denied" not in page.said("deny"):
+        raise Broken(f"what was denied is answered {said[-3:]}")
+    status, _ = http(f"{GATEWAY}/threads/{page.variable('thread')}", page.variable("TOKEN"), None)
+    if status != 200:
+        raise Broken(f"the thread is gone: {status}")
 
 
 def a_siem_reads_ocsf(stack, page):
-    """kcat reads `audit.siem`: an OCSF object a line. Enabled with `HAS_SIEM`."""
+    """kcat reads `audit.siem`: an OCSF object a line."""
     page.run("siem")
     lines = [line for line in page.said("siem").splitlines() if line.startswith("{")]
     if not lines or any("class_uid" not in json.loads(line) for line in lines):
         raise Broken("audit.siem has no OCSF")
+    if PLANTED in page.said("siem"):
+        raise Broken("the planted secret is on audit.siem")
 
 
 # ---------------------------------------------------------------- kills
@@ -281,7 +303,7 @@ def nothing_is_lost_or_doubled_when_stages_are_killed(stack, page):
         (folder / "token").write_text(token, encoding="utf-8")
         load = start_load(stack, folder)
         try:
-            for stage in ["masker", "archiver", "query", "ingest-proxy"]:
+            for stage in ["masker", "approver", "archiver", "query", "ingest-proxy"]:
                 kill_one_under_load(stack, stage, folder)
             wait_for_runs(folder, 20)
         finally:

@@ -165,7 +165,10 @@ def _each_or_return(block):
         if _is_whole(current):
             commands.append(current.rstrip("\n"))
             current = ""
-    return "\n".join(f"{command} || return" for command in commands + ([current] if current else []))
+    # What is begun in the background has not failed yet.
+    end = {True: "", False: " || return"}
+    commands += [current] if current else []
+    return "\n".join(f"{command}{end[command.endswith('&')]}" for command in commands)
 
 
 def _is_whole(text):
