@@ -31,23 +31,23 @@ async fn what_is_away_is_waited_for_and_said_once() {
     stages.start_approver("approver-0").await;
     stages.start_all(&[web]).await;
     for stage in STAGES {
-        waits(&stages, stage, "").await;
+        waits(&mut stages, stage, "").await;
     }
-    waits(&stages, "masker-0", "backbone_unreachable").await;
-    waits(&stages, "archiver-0", "table: store").await;
+    waits(&mut stages, "masker-0", "backbone_unreachable").await;
+    waits(&mut stages, "archiver-0", "table: store").await;
 
     // One after the other comes.
     stages.kafka.restart().await;
-    waits(&stages, "masker-0", "registry_unreachable").await;
+    waits(&mut stages, "masker-0", "registry_unreachable").await;
     stages.registry.process().resume();
-    ready(&stages, "masker-0").await;
-    waits(&stages, "ingest-proxy", "identity_provider").await;
-    waits(&stages, "query", "table_absent").await;
+    ready(&mut stages, "masker-0").await;
+    waits(&mut stages, "ingest-proxy", "identity_provider").await;
+    waits(&mut stages, "query", "table_absent").await;
     stages.s3.as_mut().unwrap().restart().await;
-    ready(&stages, "archiver-0").await;
+    ready(&mut stages, "archiver-0").await;
     stages.oidc.process().resume();
     for stage in STAGES {
-        ready(&stages, stage).await;
+        ready(&mut stages, stage).await;
     }
     let url = format!("{}/echo", stages.connection_url("web"));
     let ask = async || {
@@ -59,17 +59,17 @@ async fn what_is_away_is_waited_for_and_said_once() {
     // Each goes away and comes back.
     stages.s3.as_mut().unwrap().kill();
     assert_eq!(ask().await, StatusCode::OK, "the record is durable without the bucket");
-    waits(&stages, "archiver-0", "table: store").await;
-    waits(&stages, "query", "query-table: store").await;
+    waits(&mut stages, "archiver-0", "table: store").await;
+    waits(&mut stages, "query", "query-table: store").await;
     stages.s3.as_mut().unwrap().restart().await;
     stages.kafka.kill();
     assert_eq!(ask().await, StatusCode::SERVICE_UNAVAILABLE);
     for stage in STAGES {
-        waits(&stages, stage, "backbone").await;
+        waits(&mut stages, stage, "backbone").await;
     }
     stages.kafka.restart().await;
     for stage in STAGES {
-        ready(&stages, stage).await;
+        ready(&mut stages, stage).await;
     }
     for stage in STAGES {
         let log = stages.daemon(stage).log();
@@ -89,20 +89,24 @@ async fn what_is_away_is_waited_for_and_said_once() {
 }
 
 /// Waits until a stage says that it is not ready, with these words in its reason.
-async fn waits(stages: &Stages, stage: &str, words: &str) {
+async fn waits(stages: &mut Stages, stage: &str, words: &str) {
     says(stages, stage, words, StatusCode::SERVICE_UNAVAILABLE).await;
 }
 
-async fn ready(stages: &Stages, stage: &str) {
+async fn ready(stages: &mut Stages, stage: &str) {
     says(stages, stage, "", StatusCode::OK).await;
 }
 
 /// What it says on the way is shown when the test fails.
-async fn says(stages: &Stages, stage: &str, words: &str, status: StatusCode) {
+async fn says(stages: &mut Stages, stage: &str, words: &str, status: StatusCode) {
     let url = format!("{}/readyz", stages.admin_url(stage));
     let mut last = String::new();
     until_within(PATIENCE, &format!("{stage} to say {status} {words:?}"), async || {
-        let answer = reqwest::get(&url).await.ok()?;
+        let Ok(answer) = reqwest::get(&url).await else {
+            // One that has ended is not waited for.
+            stages.daemon(stage).process().must_live();
+            return None;
+        };
         let is_so = answer.status() == status;
         let said = answer.text().await.ok()?;
         if said != last {

@@ -101,6 +101,10 @@ pub(super) const POLL_WAIT: Duration = Duration::from_millis(20);
 /// Between two attempts at what failed for now.
 pub(super) const RETRY_EVERY: Duration = Duration::from_millis(250);
 
+/// How often a schema that was refused as incompatible is registered again, at a growing pause, before
+/// that is believed.
+pub(super) const REGISTER_AGAIN: u32 = 4;
+
 /// How long a name in a group may be held by a consumer of this process that is closing.
 pub(super) const NAME_WAIT: Duration = Duration::from_secs(30);
 

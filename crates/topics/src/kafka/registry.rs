@@ -69,6 +69,15 @@ impl KafkaRegistry {
         }
     }
 
+    async fn register_once(&self, subject: &str, schema: &str) -> Result<SchemaId, RegistryError> {
+        let is_demanded = self.demand_compatibility(subject).await?;
+        let id = self.post(subject, schema).await?;
+        if !is_demanded && !self.demand_compatibility(subject).await? {
+            return Err(RegistryError::Broken { status: StatusCode::NOT_FOUND.as_u16() });
+        }
+        Ok(id)
+    }
+
     async fn post(&self, subject: &str, schema: &str) -> Result<SchemaId, RegistryError> {
         let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
         let posted = post_schema(&self.settings, subject.to_owned(), supplied).await;
@@ -87,11 +96,17 @@ impl SchemaRegistry for KafkaRegistry {
         if let Some(id) = self.known().ids.get(&key) {
             return Ok(*id);
         }
-        let is_demanded = self.demand_compatibility(subject).await?;
-        let id = self.post(subject, schema).await?;
-        if !is_demanded && !self.demand_compatibility(subject).await? {
-            return Err(RegistryError::Broken { status: StatusCode::NOT_FOUND.as_u16() });
-        }
+        let mut tries = 0;
+        let id = loop {
+            match self.register_once(subject, schema).await {
+                // Some registries say the same of two who register one schema at once.
+                Err(RegistryError::Incompatible) if tries < limits::REGISTER_AGAIN => {
+                    tries += 1;
+                    tokio::time::sleep(limits::RETRY_EVERY * tries).await;
+                }
+                other => break other?,
+            }
+        };
         let mut known = self.known();
         if known.ids.len() < limits::SCHEMAS_KEPT {
             known.ids.insert(key, id);
