@@ -42,7 +42,7 @@ async fn what_is_away_is_waited_for_and_said_once() {
     stages.registry.process().resume();
     ready(&mut stages, "masker-0").await;
     waits(&mut stages, "ingest-proxy", "identity_provider").await;
-    waits(&mut stages, "query", "table_absent").await;
+    waits(&mut stages, "query", "query: store").await;
     stages.s3.as_mut().unwrap().restart().await;
     ready(&mut stages, "archiver-0").await;
     stages.oidc.process().resume();

@@ -34,6 +34,10 @@ impl Ballot {
         if body.is_empty() {
             return Ok(Self::default());
         }
+        // Without this a list would do: the library takes its places for the names.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(problems::body_not_understood(1, 1));
+        }
         let ballot: Self = serde_json::from_slice(&body)
             .map_err(|error| problems::body_not_understood(error.line(), error.column()))?;
         if ballot.reason.as_ref().is_some_and(|reason| reason.len() > REASON_MAX_BYTES) {
@@ -77,6 +81,8 @@ mod tests {
             (r#"{"reasons":"x"}"#, "body_not_understood"),
             (r#"{"reason":7}"#, "body_not_understood"),
             ("approve", "body_not_understood"),
+            ("[]", "body_not_understood"),
+            (r#"["because"]"#, "body_not_understood"),
             (&long, "reason_too_long"),
             (&longer, "body_too_long"),
         ] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_table::{Snapshot, Table, TableError, TableLocation};
-use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone};
+use trailgate_topics::{Backbone, BackboneError, Group, Topic, open_backbone, watch_backbone};
 
 use crate::archiver::Archiver;
 use crate::config::{ArchiveConfig, ArchiverConfig};
@@ -61,6 +61,8 @@ pub async fn archive(
         keep: config.keep(),
         metrics: metrics.clone(),
     };
+    let watched = context.health.part("archiver-backbone");
+    tokio::spawn(watch_backbone(Arc::clone(&backbone), watched, context.stop.clone()));
     let trimming = tokio::spawn(trimmer.run(context.stop.clone()));
     let flush = Flush {
         table,

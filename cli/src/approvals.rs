@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use comfy_table::ColumnConstraint;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use trailgate_schemas::{Approval, HoldId, HoldState, Micros, Verdict};
@@ -205,6 +206,10 @@ fn listing(listed: &Listed, now: Micros) -> String {
             left,
         ]);
     }
+    // An id that is cut into lines can't be copied.
+    if let Some(ids) = table.column_mut(0) {
+        ids.set_constraint(ColumnConstraint::ContentWidth);
+    }
     let count = listed.holds.len();
     let ones = if count == 1 { "hold" } else { "holds" };
     let more = if listed.complete { "" } else { ", and there are more that are not shown" };
@@ -216,7 +221,7 @@ fn showing(approval: &Approval) -> String {
     let hold = &approval.hold;
     let mut lines = Vec::new();
     let mut line = |name: &str, text: Option<&str>| {
-        lines.extend(text.map(|text| format!("{name:<12} {}", printable(text))));
+        lines.extend(text.map(|text| format!("{name:<12} {}", behind(13, &printable(text)))));
     };
     line("id", Some(&hold.hold_id.to_string()));
     line("state", Some(approval.state.word()));
@@ -238,9 +243,14 @@ fn showing(approval: &Approval) -> String {
         line("reason", decision.reason.as_deref());
     }
     let headers = hold.headers.as_deref().map(printable_whole);
-    lines.extend(headers.map(|headers| format!("\nheaders\n{headers}")));
+    lines.extend(headers.map(|headers| format!("\nheaders\n  {}", behind(2, &headers))));
     lines.push(body(approval));
     lines.join("\n")
+}
+
+/// Text whose own lines stand behind so many spaces: none of them looks like a line of ours.
+fn behind(spaces: usize, text: &str) -> String {
+    text.replace('\n', &format!("\n{:spaces$}", ""))
 }
 
 fn body(approval: &Approval) -> String {
@@ -254,7 +264,8 @@ fn body(approval: &Approval) -> String {
     match (&hold.payload, &hold.payload_reason, hold.payload_bytes) {
         (Some(payload), _, bytes) => {
             let bytes = bytes.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
-            format!("\nbody {of}{bytes}{masked}{cut}\n{}", printable_whole(payload))
+            let shown = printable_whole(payload);
+            format!("\nbody {of}{bytes}{masked}{cut}\n  {}", behind(2, &shown))
         }
         (None, Some(reason), _) => format!("\nbody {of}, not shown: {}", printable(reason)),
         (None, None, Some(0) | None) => "\nno body".to_owned(),

@@ -70,6 +70,12 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
         let told = answer.text().await.unwrap_or_default();
         bail!("{}", refusal("query", status.as_u16(), &told));
     }
+    // A length that somebody else's answer seems to begin with must not decide how much memory is
+    // taken.
+    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.starts_with(accept)) {
+        bail!("{url} is not where a query stage answers");
+    }
     let answer = Answer::read(answer).await?;
     match arguments.format {
         Print::Table => print_table(&answer),

@@ -28,7 +28,7 @@ pub struct PolicyConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// The rule file has a mistake.
-    #[error("policy.file: {0}")]
+    #[error("policy.file")]
     Rules(#[from] RulesError),
     /// More than all held bodies may take together.
     #[error("policy.hold_max_bytes: at most {HELD_BYTES_MAX}")]
@@ -133,7 +133,7 @@ mod tests {
         let proxy: ProxyConfig =
             trailgate_service::parse(Path::new("t.toml"), CONNECTION, &BTreeMap::new()).unwrap();
         let config = PolicyConfig { file, hold_max_bytes };
-        config.load(&proxy, &keys).map_err(|error| error.to_string())
+        config.load(&proxy, &keys).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn ruling(
     let others: Vec<_> = other_methods(&head.headers, head.uri.query()).collect();
     let mut methods = vec![head.method.as_str()];
     methods.extend(others.iter().map(AsRef::as_ref));
-    holds.ruling(&AskedOfRules {
+    let mut of_rules = AskedOfRules {
         connection: &arrived.caller.door.name,
         methods: &methods,
         path,
@@ -109,6 +109,17 @@ fn ruling(
         },
         groups: &identity.groups,
         body_bytes: arrived.body.size_hint().exact(),
+    };
+    let ruling = holds.ruling(&of_rules);
+    let (Asked::Langgraph(operation), Some(_), None) = (asked, &arrived.upgrade, &ruling) else {
+        return ruling;
+    };
+    // What its messages may ask for is asked by another method, of another path, with any body.
+    let methods = ["GET", "POST"];
+    (of_rules.methods, of_rules.body_bytes) = (&methods, None);
+    operation.by_message().iter().find_map(|name| {
+        of_rules.operation = Some(name);
+        holds.ruling(&of_rules)
     })
 }
 

@@ -239,6 +239,18 @@ impl Operation {
         }
     }
 
+    /// The operations that messages on an upgraded connection may ask for, which nobody can hold one
+    /// by one.
+    #[must_use]
+    pub const fn by_message(&self) -> &'static [&'static str] {
+        match self {
+            Self::CommandEvents(_) => {
+                &["thread.command", "run.create.stream", "run.create.wait", "run.create.background"]
+            }
+            _ => &[],
+        }
+    }
+
     /// Whether it may change something on the server. What is not known is taken to.
     #[must_use]
     pub const fn is_write(&self) -> bool {
