@@ -10,7 +10,9 @@ use trailgate_identity::{Authenticator, Listener};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop};
 use trailgate_table::{Table, TableError, TableLocation};
-use trailgate_topics::{Backbone, RawWriter, RawWriterError, Refusals, Topic, open_backbone};
+use trailgate_topics::{
+    Backbone, RawWriter, RawWriterError, Refusals, Topic, open_backbone, watch_backbone,
+};
 
 use crate::config::{Config, QueryConfig};
 use crate::desk::{Desk, Ready, routes};
@@ -137,6 +139,8 @@ async fn start(
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
+    let (backbone, watched) = (Arc::clone(&ground.backbone), context.health.part("query-backbone"));
+    tokio::spawn(watch_backbone(backbone, watched, context.stop.clone()));
     let store = context.health.part("query-table");
     let (follower, tail) = loop {
         match open_tail(config, ground, (part.clone(), store.clone())).await {
