@@ -67,7 +67,7 @@ const fn default_embedded_partitions() -> u32 {
 }
 
 const fn default_kafka_partitions() -> u32 {
-    12
+    8
 }
 
 /// Opens the backbone that `config` names.
