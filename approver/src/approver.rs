@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use trailgate_envelope::{SignedError, SigningKey};
+use trailgate_envelope::{Deciders, SignedError, SigningKey};
 use trailgate_schemas::{Approval, Claim, Hold, HoldDecision, HoldId, Micros, Vote};
 use trailgate_service::{Clock, Ids};
 use trailgate_topics::{Flow, Outputs, Partition, ProcessError, Processor, RawSeal, Record, Topic};
 
 use crate::decided::decided_event;
-use crate::deciders::Deciders;
 use crate::early::{Early, Said};
 use crate::metrics::Counts;
 use crate::remembered::{Key, Remembered};

@@ -5,7 +5,6 @@ mod ask;
 mod cast;
 mod config;
 mod decided;
-mod deciders;
 mod desk;
 mod early;
 mod follow;

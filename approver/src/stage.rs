@@ -8,20 +8,19 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
-use trailgate_envelope::{KeysFolder, Sealer, SigningKey, Stage};
+use trailgate_envelope::{Deciders, KeysFolder, Sealer, SigningKey, Stage};
 use trailgate_identity::{Authenticator, Listener};
 use trailgate_redact::{Redactor, Rules, TokenKey};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_topics::{
-    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawSeal, RawWriter,
-    RawWriterError, Refusals, Topic, open_backbone, watch_backbone,
+    Backbone, Ended, ProcessorSpec, RawSeal, RawWriter, RawWriterError, Refusals, Topic,
+    open_backbone, watch_backbone, watch_processor,
 };
 
 use crate::approver::Approver;
 use crate::cast::Ready;
 use crate::config::{ApproverConfig, Config};
-use crate::deciders::Deciders;
 use crate::desk::{Desk, routes};
 use crate::follow::Follower;
 use crate::limits::{COMMIT_EVERY, RETRY_AFTER, SHOWN_BYTES_MAX, VOTES_MAX};
@@ -106,7 +105,7 @@ impl Bound {
         // A processor that fails ends the stage.
         tokio::select! {
             () = serving.as_mut() => {}
-            () = watch(&handle, &parts.processor) => {
+            () = watch_processor(&handle, &parts.processor) => {
                 context.stop.ask();
                 serving.await;
             }
@@ -152,7 +151,7 @@ impl Keys {
         folder.load_sealing(Stage::Approver)?;
         Ok(Self {
             decision: Arc::new(folder.load_decision()?),
-            deciders: Deciders::load(folder.clone())?,
+            deciders: Deciders::of(folder.clone())?,
             session: SessionKey::new(folder.load_session()?.bytes()),
             redactor: Redactor::new(Rules::builtin(), TokenKey::new(folder.load_token()?.bytes())),
         })
@@ -266,22 +265,6 @@ async fn open(
     let (backbone, sealer) = (Arc::clone(&ground.backbone), Arc::clone(&sealers.api));
     let writer = RawWriter::start(backbone, sealer, Stage::Approver.name(), clock, ids).await?;
     Ok((writer, seal))
-}
-
-/// Says how the processor is, until it ends.
-async fn watch(handle: &ProcessorHandle, part: &Part) {
-    let mut status = handle.status();
-    loop {
-        let now: ProcessorStatus = status.borrow_and_update().clone();
-        match (&now.ended, now.waiting.first()) {
-            (Some(_), _) => return,
-            (None, Some((_, reason))) => part.not_ready(reason),
-            (None, None) => part.ready(),
-        }
-        if status.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 const TOPICS: [Topic; 7] = [

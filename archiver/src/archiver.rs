@@ -132,7 +132,7 @@ impl Archiver {
             }
             self.flush_if_due();
             self.answer_revocations();
-            self.answer_assignments().await;
+            self.answer_assignments().await?;
         }
     }
 
@@ -369,14 +369,21 @@ impl Archiver {
 
     /// Says where to start reading. Waits until nothing is on its way: only then does the table say
     /// where it stands.
-    async fn answer_assignments(&mut self) {
+    async fn answer_assignments(&mut self) -> Result<(), ArchiveError> {
         if self.assignments.is_empty() || self.on_way.is_some() {
-            return;
+            return Ok(());
         }
         match timeout(TABLE_WAIT, self.flush.table.snapshot()).await {
             Ok(Ok(table)) => self.learn_table(table),
-            Ok(Err(error)) => return self.flush.store.waits("store", &error),
-            Err(late) => return self.flush.store.waits("store", &late),
+            Ok(Err(error)) if error.is_transient() => {
+                self.flush.store.waits("store", &error);
+                return Ok(());
+            }
+            Ok(Err(error)) => return Err(FlushError::Store(error).into()),
+            Err(late) => {
+                self.flush.store.waits("store", &late);
+                return Ok(());
+            }
         }
         self.flush.store.ready();
         self.has_joined = true;
@@ -387,6 +394,7 @@ impl Archiver {
             assignment.start(starts);
         }
         self.tell_health();
+        Ok(())
     }
 
     fn start_of(&mut self, assigned: Assigned) -> Option<(Partition, Offset)> {

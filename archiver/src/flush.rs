@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use trailgate_service::{Clock, Ids, Part};
 use trailgate_table::{
     CommitOutcome, DecodeError, EncodeError, EncodedFile, KnowError, PendingCommit, Snapshot,
-    Table, encode,
+    Table, TableError, encode,
 };
 
 use crate::batch::Batch;
@@ -15,7 +15,7 @@ use crate::metrics::ArchiverMetrics;
 use crate::retry::Retry;
 use crate::schemas::Schemas;
 
-/// A mistake of this program: going on would repeat it.
+/// What going on would only repeat: a mistake of this program, or a store that refuses.
 #[derive(Debug, thiserror::Error)]
 pub enum FlushError {
     /// A schema that fitted the table does not any more.
@@ -27,6 +27,9 @@ pub enum FlushError {
     /// Files could not be made.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The store refuses. What it has of the batch, its next snapshot says.
+    #[error(transparent)]
+    Store(#[from] TableError),
     /// The task that makes them panicked.
     #[error("making of rows panicked")]
     Panicked,
@@ -69,13 +72,13 @@ impl Flush {
         schemas: Schemas,
     ) -> Result<Flushed, FlushError> {
         if !batch.follows(&base) {
-            let now = self.look().await;
+            let now = self.look().await?;
             return Ok(Flushed { batch, end: End::Dropped(now) });
         }
         let (batch, files) = self.make_files(batch, base.clone(), schemas).await?;
         let pending = PendingCommit::new(base, files, batch.after().clone());
         let (rows, bytes) = (pending.rows(), pending.bytes());
-        let end = self.commit(pending).await;
+        let end = self.commit(pending).await?;
         match &end {
             End::Committed(_) => self.metrics.committed(rows, batch.bytes(), bytes),
             End::Dropped(_) => self.metrics.dropped(rows),
@@ -98,18 +101,19 @@ impl Flush {
         made.await.map_err(|_| FlushError::Panicked)?
     }
 
-    async fn commit(&self, mut pending: PendingCommit) -> End {
+    async fn commit(&self, mut pending: PendingCommit) -> Result<End, TableError> {
         let mut retry = self.retry;
         loop {
             match self.table.commit(pending).await {
                 CommitOutcome::Committed(table) => {
                     self.store.ready();
-                    return End::Committed(table);
+                    return Ok(End::Committed(table));
                 }
                 CommitOutcome::Dropped(table) => {
                     self.store.ready();
-                    return End::Dropped(table);
+                    return Ok(End::Dropped(table));
                 }
+                CommitOutcome::Pending(_, error) if !error.is_transient() => return Err(error),
                 CommitOutcome::Pending(again, error) => {
                     self.store.waits("store", &error);
                     self.metrics.retried();
@@ -120,12 +124,13 @@ impl Flush {
         }
     }
 
-    /// The table's newest version, however long it takes.
-    async fn look(&self) -> Snapshot {
+    /// The table's newest version, however long it takes, unless the store refuses.
+    async fn look(&self) -> Result<Snapshot, TableError> {
         let mut retry = self.retry;
         loop {
             match self.table.snapshot().await {
-                Ok(table) => return table,
+                Ok(table) => return Ok(table),
+                Err(error) if !error.is_transient() => return Err(error),
                 Err(error) => self.store.waits("store", &error),
             }
             retry.wait().await;

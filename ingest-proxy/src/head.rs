@@ -106,13 +106,19 @@ pub(crate) fn other_methods<'a>(
     headers: &'a HeaderMap,
     query: Option<&'a str>,
 ) -> impl Iterator<Item = Cow<'a, str>> {
-    let names = ["x-http-method-override", "x-http-method", "x-method-override"];
-    let values = names.into_iter().flat_map(|name| headers.get_all(name));
-    let of_headers = values.filter_map(|value| value.to_str().ok());
+    let asks = |name: &HeaderName| {
+        // Gateway interfaces such as WSGI know no difference between `_` and `-`.
+        let name = name.as_str().replace('_', "-");
+        METHOD_HEADERS.contains(&name.as_str())
+    };
+    let of_headers = headers
+        .iter()
+        .filter(move |(name, _)| asks(name))
+        .filter_map(|(_, value)| value.to_str().ok());
     let pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     let of_query = pairs.filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        (percent_decoded(name) == "_method").then(|| percent_decoded(value))
+        percent_decoded(name).trim().eq_ignore_ascii_case("_method").then(|| percent_decoded(value))
     });
     of_headers.map(|value| Cow::Borrowed(value.trim())).chain(of_query)
 }
@@ -152,6 +158,10 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Headers by which a request may ask to be taken for another method.
+const METHOD_HEADERS: [&str; 4] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "http-method-override"];
 
 #[cfg(test)]
 mod tests {
@@ -243,8 +253,11 @@ mod tests {
     #[test]
     fn another_method_may_be_asked_for_by_a_header_or_the_query() {
         let asks = headers(&[("x-http-method-override", " DELETE "), ("x-method-override", "PUT")]);
-        let found: Vec<_> = other_methods(&asks, Some("a=1&%5fmethod=p%61tch&method=x")).collect();
-        assert_eq!(found, ["DELETE", "PUT", "patch"]);
+        let query = Some("a=1&%5fmethod=p%61tch&method=x&_Method=trace");
+        let found: Vec<_> = other_methods(&asks, query).collect();
+        assert_eq!(found, ["DELETE", "PUT", "patch", "trace"]);
+        let underscored = headers(&[("x_http_method_override", "DELETE")]);
+        assert_eq!(other_methods(&underscored, None).collect::<Vec<_>>(), ["DELETE"]);
         assert_eq!(other_methods(&HeaderMap::new(), None).count(), 0);
     }
 

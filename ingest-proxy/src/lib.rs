@@ -41,7 +41,7 @@ pub use config::{
     BadName, BadUpstream, ConnectionConfig, ConnectionError, ConnectionKind, ConnectionName,
     GatewayConfig, ProxyConfig, TlsConfig, Upstream,
 };
-pub use holds::{Deciders, Deciding, Decisions, Holding, OpenError, SignedDecisions};
+pub use holds::{Deciding, Decisions, Holding, OpenError, SignedDecisions};
 pub use keys::ProxyKeys;
 pub use policy::{Policy, PolicyConfig, PolicyError};
 pub use proxy::{Deps, Proxy, ProxyError};

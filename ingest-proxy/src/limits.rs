@@ -168,10 +168,6 @@ pub const CLAIMS_MAX: usize = 1024;
 /// for it.
 pub const DECISIONS_WAIT: Duration = Duration::from_secs(1);
 
-/// How often the keys folder is read again because of a decision by an unknown key: anybody who can
-/// append to the topic can cause it.
-pub const DECIDERS_AGAIN: Duration = Duration::from_secs(1);
-
 /// How often, in the time after which a connection counts as stalled, a request that waits says that
 /// it does not: a person thinks for longer than a model.
 pub const HELD_BEATS: u32 = 4;

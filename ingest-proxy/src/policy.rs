@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use trailgate_envelope::{KeysError, KeysFolder, NoChance, OwnSeal};
+use trailgate_envelope::{Deciders, KeysError, KeysFolder, NoChance, OwnSeal};
 use trailgate_policy::{Known, Rules, RulesError};
 use trailgate_topics::{Backbone, BackboneError, Topic};
 
 use crate::config::{ConnectionKind, ProxyConfig};
-use crate::holds::{Deciders, Holding, SignedDecisions};
+use crate::holds::{Holding, SignedDecisions};
 use crate::langgraph::OPERATIONS;
 use crate::limits::{HELD_BYTES_MAX, HOLD_DEFAULT_BYTES};
 

@@ -9,8 +9,8 @@ use trailgate_envelope::KeysFolder;
 use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros};
 use trailgate_service::{Context, Part, instance_name};
 use trailgate_topics::{
-    Backbone, Ended, ProcessorHandle, ProcessorSpec, ProcessorStatus, RawWriterError, Topic,
-    open_backbone, watch_backbone,
+    Backbone, Ended, ProcessorSpec, RawWriterError, Topic, open_backbone, watch_backbone,
+    watch_processor,
 };
 
 use crate::clean::Cleaner;
@@ -58,7 +58,7 @@ pub async fn run_on(
     let keep = Duration::from_secs(config.keep_raw_s);
     tokio::select! {
         () = context.stop.asked() => {}
-        () = watch(&handle, &part) => {}
+        () = watch_processor(&handle, &part) => {}
         () = trim(&backbone, keep, &context) => {}
     }
     part.not_ready("stopping");
@@ -102,22 +102,6 @@ async fn start(
     let clock = Arc::clone(&context.clock);
     let written = (EventWriter::new(id), Holds::new(backbone.partitions()));
     Ok(Some(Masker::new(reading, cleaner, written, seal, clock, counts)))
-}
-
-/// Says how the processor is, until it ends.
-async fn watch(handle: &ProcessorHandle, part: &Part) {
-    let mut status = handle.status();
-    loop {
-        let now: ProcessorStatus = status.borrow_and_update().clone();
-        match (&now.ended, now.waiting.first()) {
-            (Some(_), _) => return,
-            (None, Some((_, reason))) => part.not_ready(reason),
-            (None, None) => part.ready(),
-        }
-        if status.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 /// Deletes from `audit.raw` what the masker's group has committed and what is old enough.

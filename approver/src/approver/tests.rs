@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use tempfile::TempDir;
-use trailgate_envelope::{KeysFolder, Sealer, Stage};
+use trailgate_envelope::{Deciders, KeysFolder, Sealer, Stage};
 use trailgate_schemas::{
     AuditEvent, ClaimEnd, EventReader, HoldState, Kind, ProducerId, SealedReader, SessionId,
     Verdict, unframe,
@@ -141,7 +141,7 @@ async fn approver(
     let sealer = Sealer::new(sealing.sender, sealing.opening, Arc::new(clock.clone()));
     Approver {
         key: Arc::new(keys.load_decision().unwrap()),
-        deciders: Deciders::load(keys.clone()).unwrap(),
+        deciders: Deciders::of(keys.clone()).unwrap(),
         seal: RawSeal::register(registry.as_ref(), sealer).await.unwrap(),
         topic_partitions: PARTITIONS,
         clock: Arc::new(clock.clone()),

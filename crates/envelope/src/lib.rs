@@ -2,6 +2,7 @@
 
 mod compression;
 mod data_key;
+mod deciders;
 mod folder;
 mod key;
 mod limits;
@@ -13,6 +14,7 @@ mod secret;
 mod signed;
 mod stage;
 
+pub use deciders::Deciders;
 pub use folder::{KeysError, KeysFolder, OpeningKeys, SealingKeys, Written};
 pub use key::{KeyId, KeyIdError, PrivateKey, PublicKey};
 pub use limits::CLEAR_MAX_BYTES;

@@ -10,8 +10,8 @@ pub struct Asked<'a> {
     pub methods: &'a [&'a str],
     /// The path in its normal form, below the connection's mount prefix.
     pub path: &'a str,
-    /// The operation of the Agent Server, on a connection to one.
-    pub operation: Option<&'a str>,
+    /// Every operation that an Agent Server may take it for, on a connection to one.
+    pub operations: &'a [&'a str],
     /// The caller's verified groups.
     pub groups: &'a [String],
     /// The body's length; none if nobody knows before it is read.

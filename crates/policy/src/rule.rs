@@ -66,7 +66,7 @@ impl HoldRule {
         };
         self.may_be_on(asked.connection)
             && any(&self.methods, &|name| asked.methods.iter().any(|asked| is_method(name, asked)))
-            && any(&self.operations, &|name| asked.operation == Some(name))
+            && any(&self.operations, &|name| asked.operations.contains(&name))
             && any(&self.groups, &|name| asked.groups.iter().any(|group| group == name))
             && self.path.as_ref().is_none_or(|pattern| pattern.matches(asked.path))
             && self.takes_length(asked.body_bytes)

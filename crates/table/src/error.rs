@@ -1,6 +1,7 @@
 //! Why the table can't be used: words and names of columns, never a library's text.
 
 use std::error::Error;
+use std::io::ErrorKind;
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
@@ -13,6 +14,12 @@ pub enum TableError {
     /// Not now: the store failed or took too long. Try again.
     #[error("object store failed: {code}")]
     Store {
+        /// A stable word.
+        code: &'static str,
+    },
+    /// The store does not let this process: a person must make room or give it the right.
+    #[error("object store refuses: {code}")]
+    Refused {
         /// A stable word.
         code: &'static str,
     },
@@ -52,7 +59,7 @@ impl TableError {
 
 impl From<StoreError> for TableError {
     fn from(error: StoreError) -> Self {
-        Self::Store { code: store_code(&error) }
+        refusal(&error).unwrap_or_else(|| Self::Store { code: store_code(&error) })
     }
 }
 
@@ -73,8 +80,37 @@ impl From<DeltaTableError> for TableError {
             }
             // The kernel wraps the store's failures in texts of its own. What can't be told apart is
             // tried again, and says so on each try.
-            other => Self::Store { code: delta_code(&other) },
+            other => refusal(&other).unwrap_or_else(|| Self::Store { code: delta_code(&other) }),
         }
+    }
+}
+
+/// What another try does not mend, however deep a library has wrapped it.
+fn refusal(error: &(dyn Error + 'static)) -> Option<TableError> {
+    let mut below = Some(error);
+    while let Some(cause) = below {
+        if let Some(code) = refusal_code(cause) {
+            return Some(TableError::Refused { code });
+        }
+        below = cause.source();
+    }
+    None
+}
+
+fn refusal_code(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(store) = error.downcast_ref::<StoreError>() {
+        return match store {
+            StoreError::PermissionDenied { .. } => Some("access denied"),
+            StoreError::Unauthenticated { .. } => Some("credentials not accepted"),
+            _ => None,
+        };
+    }
+    match error.downcast_ref::<std::io::Error>()?.kind() {
+        ErrorKind::StorageFull => Some("disk full"),
+        ErrorKind::QuotaExceeded => Some("quota used up"),
+        ErrorKind::ReadOnlyFilesystem => Some("read-only file system"),
+        ErrorKind::PermissionDenied => Some("access denied"),
+        _ => None,
     }
 }
 
@@ -102,8 +138,6 @@ pub(crate) fn store_code(error: &StoreError) -> &'static str {
         StoreError::AlreadyExists { .. } => "already_exists",
         StoreError::Precondition { .. } => "precondition",
         StoreError::NotImplemented { .. } => "not_implemented",
-        StoreError::PermissionDenied { .. } => "permission_denied",
-        StoreError::Unauthenticated { .. } => "unauthenticated",
         StoreError::UnknownConfigurationKey { .. } => "configuration",
         _ => cause_code(error).unwrap_or("failed"),
     }

@@ -35,4 +35,4 @@ pub use registry::{RegistryError, SchemaRegistry};
 pub use subscription::{Assigned, Assignment, Command, Member, Message, Revocation, Subscription};
 pub use tail::{Tail, TailBatch, TailEnd};
 pub use topic::{Kept, Topic};
-pub use watch::watch_backbone;
+pub use watch::{watch_backbone, watch_processor};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use trailgate_identity::{Identity, Problem};
@@ -28,6 +28,7 @@ use crate::gateway::Gateway;
 use crate::head::{X_REQUEST_ID, other_methods};
 use crate::holds::{Bound, Exact, ExactOf, Holds, NoSeat, Ruling, Seat, Waiting};
 use crate::journal::{Journal, Who};
+use crate::langgraph::Operation;
 use crate::limits::{HELD_BEATS, PIECE_MAX_BYTES};
 use crate::media::Media;
 use crate::piece::{Cutter, PieceText};
@@ -99,14 +100,15 @@ fn ruling(
     let others: Vec<_> = other_methods(&head.headers, head.uri.query()).collect();
     let mut methods = vec![head.method.as_str()];
     methods.extend(others.iter().map(AsRef::as_ref));
+    let operations = match asked {
+        Asked::Langgraph(operation) => operations(operation, arrived, &methods),
+        Asked::Http | Asked::Upgrade => Vec::new(),
+    };
     let mut of_rules = AskedOfRules {
         connection: &arrived.caller.door.name,
         methods: &methods,
         path,
-        operation: match asked {
-            Asked::Langgraph(operation) => Some(operation.name()),
-            Asked::Http | Asked::Upgrade => None,
-        },
+        operations: &operations,
         groups: &identity.groups,
         body_bytes: arrived.body.size_hint().exact(),
     };
@@ -117,10 +119,29 @@ fn ruling(
     // What its messages may ask for is asked by another method, of another path, with any body.
     let methods = ["GET", "POST"];
     (of_rules.methods, of_rules.body_bytes) = (&methods, None);
-    operation.by_message().iter().find_map(|name| {
-        of_rules.operation = Some(name);
-        holds.ruling(&of_rules)
-    })
+    of_rules.operations = operation.by_message();
+    holds.ruling(&of_rules)
+}
+
+/// Whatever the server may take it for, if it or something before it takes letters in either case or
+/// another method than the request's.
+fn operations(asked: Operation, arrived: &Arrived, methods: &[&str]) -> Vec<&'static str> {
+    let (door, path) = (&arrived.caller.door, arrived.head.uri.path());
+    let (folded, mount) = (path.to_ascii_lowercase(), door.mount_prefix.to_ascii_lowercase());
+    let mut found = vec![asked.name()];
+    for method in methods {
+        let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else {
+            continue;
+        };
+        for (path, mount) in [(path, &door.mount_prefix), (&folded, &mount)] {
+            // A path that could mean two things was refused before.
+            let Ok(operation) = Operation::classify(&method, path, mount) else { continue };
+            if !found.contains(&operation.name()) {
+                found.push(operation.name());
+            }
+        }
+    }
+    found
 }
 
 impl AskedHold {

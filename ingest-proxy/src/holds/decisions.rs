@@ -99,7 +99,7 @@ impl Holds {
 
     /// What became of a decision.
     fn take(&self, signed: &[u8], gateway: &Gateway) -> &'static str {
-        let clear = match self.deciders.open(signed) {
+        let clear = match self.deciders.open(Topic::Decisions.name(), signed) {
             Ok(clear) => clear,
             Err(error) => {
                 tracing::debug!(%error, "a decision is signed by nobody who may decide");

@@ -6,7 +6,6 @@
 //! waits, in time; taking the waiter out is the one use.
 
 mod claims;
-mod deciders;
 mod decisions;
 mod exact;
 mod seats;
@@ -17,14 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use trailgate_envelope::OwnSeal;
+use trailgate_envelope::{Deciders, OwnSeal};
 use trailgate_policy::{Asked, Rules};
 use trailgate_schemas::Principal;
 use trailgate_topics::Appender;
 
 use crate::limits::{CLAIMS_MAX, HELD_BYTES_MAX, HELD_SHARE};
 
-pub use deciders::Deciders;
 pub use decisions::{Deciding, Decisions, OpenError, SignedDecisions};
 pub(crate) use exact::{Exact, ExactOf};
 pub(crate) use seats::{NoSeat, Seat};

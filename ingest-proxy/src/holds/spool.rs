@@ -55,14 +55,14 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use http::HeaderMap;
-    use trailgate_envelope::{OwnError, OwnSeal, Secret, VerifyingKeys};
+    use trailgate_envelope::{Deciders, OwnError, OwnSeal, Secret, VerifyingKeys};
     use trailgate_policy::Rules;
     use trailgate_schemas::Principal;
     use trailgate_topics::{Ack, AppendError, Appender, Offset};
     use uuid::Uuid;
 
     use super::*;
-    use crate::holds::{Deciders, Deciding, Decisions, ExactOf, Holding};
+    use crate::holds::{Deciding, Decisions, ExactOf, Holding};
 
     /// Keeps what is appended, and fails from the n-th record on.
     #[derive(Default)]

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use trailgate_envelope::{OwnSeal, Secret, SigningKey, VerifyingKeys};
-use trailgate_ingest_proxy::{Deciders, Deciding, Decisions, Holding};
+use trailgate_envelope::{Deciders, OwnSeal, Secret, SigningKey, VerifyingKeys};
+use trailgate_ingest_proxy::{Deciding, Decisions, Holding};
 use trailgate_policy::Rules;
 use trailgate_schemas::{AuditEvent, Claim, ClaimEnd, HoldDecision, HoldState, Micros, Principal};
 use trailgate_topics::{Ack, AppendError, Appender, NewRecord, Offset, Topic};

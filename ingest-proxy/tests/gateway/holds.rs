@@ -354,6 +354,29 @@ async fn a_run_is_held_by_its_operation_and_what_is_kept_is_what_the_server_gets
     assert_eq!(reading.await.unwrap().0, 404, "other operations are not held");
 }
 
+#[tokio::test]
+async fn an_operation_is_held_however_its_method_and_its_path_are_written() {
+    let rule = "operations = [\"run.delete\"]\nexpires_after_s = 1";
+    let rig = Rig::of_kind("langgraph", rule, "").await;
+    let id = "01a207e7-3b33-7212-8090-ee2cd8226ffe";
+    let path = rig.url(&format!("/threads/{id}/runs/{id}"));
+    let other_letters = rig.url(&format!("/Threads/{id}/RUNS/{id}"));
+    let asks = [
+        Request::delete(&path),
+        Request::delete(&other_letters),
+        Request::builder().method("delete").uri(&path),
+        Request::post(&path).header("X_HTTP_Method_Override", "delete"),
+        Request::get(format!("{path}?_METHOD=DELETE")),
+    ];
+    for ask in asks {
+        let written = format!("{ask:?}");
+        let answer = rig.ask(ask, "").await.unwrap();
+        assert!(is_problem(&answer, 403, "approval_expired"), "{written}: {answer:?}");
+    }
+    assert_eq!(rig.upstream.requests(), 0);
+    assert_eq!(rig.ask(Request::get(&path), "").await.unwrap().0, 404);
+}
+
 /// The headers of the one request that reached the upstream.
 fn reached(rig: &Rig) -> HeaderMap {
     let seen = rig.upstream.seen();

@@ -180,13 +180,13 @@ async fn all_who_wait_are_few() {
     }
 }
 
-#[tokio::test]
-async fn a_change_of_protocol_is_not_held_but_denied() {
-    let rig = Rig::with("").await;
+async fn refuses_websocket(rig: &Rig, path: &str) {
     let mut stream = TcpStream::connect(rig.address).await.unwrap();
-    let asks = "GET /ws HTTP/1.1\r\nhost: a\r\nauthorization: Bearer good\r\n\
-                connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let asks = format!(
+        "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer good\r\n\
+         connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
     stream.write_all(asks.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
     let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer));
@@ -197,28 +197,17 @@ async fn a_change_of_protocol_is_not_held_but_denied() {
 }
 
 #[tokio::test]
+async fn a_change_of_protocol_is_not_held_but_denied() {
+    let rig = Rig::with("").await;
+    refuses_websocket(&rig, "/ws").await;
+}
+
+#[tokio::test]
 async fn a_run_that_is_held_can_not_begin_by_a_message_either() {
-    let (desk, holding) = Desk::new(
-        "[[hold]]\nname = \"runs\"\nreviewers = [\"leads\"]\nmethods = [\"POST\"]\n\
-         operations = [\"run.create.stream\"]",
-        1000,
-    );
-    let upstream = trailgate_testkit::Upstream::start().await;
-    let text = connection("langgraph", &upstream.url(), "");
-    let (tape, context, address, running) = gateway_holding(&text, Some(holding)).await;
-    let rig = Rig { desk, tape, upstream, address, context, running };
-    let mut stream = TcpStream::connect(rig.address).await.unwrap();
-    let asks = "GET /threads/01a207e7-3b33-7212-8090-ee2cd8226ffe/stream/events HTTP/1.1\r\n\
-                host: a\r\nauthorization: Bearer good\r\n\
-                connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(asks.as_bytes()).await.unwrap();
-    let mut answer = vec![0; 4096];
-    let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer));
-    let read = read.await.unwrap().unwrap();
-    let answer = String::from_utf8_lossy(&answer[..read]);
-    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("hold_not_possible"), "{answer}");
-    assert_eq!(rig.upstream.requests(), 0);
+    let runs = "methods = [\"POST\"]\noperations = [\"run.create.stream\"]";
+    let rig = Rig::of_kind("langgraph", runs, "").await;
+    let events = "/threads/01a207e7-3b33-7212-8090-ee2cd8226ffe/stream/events";
+    refuses_websocket(&rig, events).await;
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ const ASKED: Asked<'static> = Asked {
     connection: "tools",
     methods: &["POST"],
     path: "/deploy/prod",
-    operation: None,
+    operations: &[],
     groups: &[],
     body_bytes: Some(10),
 };
@@ -27,7 +27,7 @@ const ASKED: Asked<'static> = Asked {
 #[test]
 fn a_condition_that_is_not_said_is_met_by_all_and_each_that_is_must_be() {
     let groups = ["agents".to_owned()];
-    let asked = Asked { operation: Some("run.cancel"), groups: &groups, ..ASKED };
+    let asked = Asked { operations: &["run.read", "run.cancel"], groups: &groups, ..ASKED };
     let cases = [
         ("", true),
         ("connection = \"tools\"", true),
