@@ -121,38 +121,78 @@ impl Stages {
 
     /// Starts an approver under this instance name.
     pub async fn start_approver(&mut self, instance: &str) {
-        let port = self.port(instance);
-        let head =
-            format!("[approver]\ninstance = \"{instance}\"\nlisten = \"127.0.0.1:{port}\"\n");
-        let config = [head, self.backbone(), self.keys(), self.identity()].join("\n");
-        self.launch("approver", instance, &config).await;
+        self.start_stage("approver", instance).await;
     }
 
     /// Starts a masker under this instance name.
     pub async fn start_masker(&mut self, instance: &str) {
-        let head = format!("[masker]\ninstance = \"{instance}\"\n");
-        let config = [head, self.backbone(), self.keys()].join("\n");
-        self.launch("masker", instance, &config).await;
+        self.start_stage("masker", instance).await;
     }
 
     /// Starts an archiver under this instance name; it flushes every two seconds, sooner than by
     /// default and not so often that the table is all small files.
     pub async fn start_archiver(&mut self, instance: &str) {
-        let head = format!("instance = \"{instance}\"\n[archive]\nflush_after_ms = 2000\n");
-        let config = [head, self.backbone(), self.table()].join("\n");
-        self.launch("archiver", instance, &config).await;
+        self.start_stage("archiver", instance).await;
     }
 
     /// Starts the query stage.
     pub async fn start_query(&mut self) {
-        let port = self.port("query");
-        let head = format!(
-            "[query]\nlisten = \"127.0.0.1:{port}\"\nallow_groups = [\"auditors\"]\n\
-             scratch = \"{}\"\n",
-            self.folder().join("scratch").display(),
-        );
-        let config = [head, self.backbone(), self.keys(), self.table(), self.identity()].join("\n");
-        self.launch("query", "query", &config).await;
+        self.start_query_as("query").await;
+    }
+
+    /// Starts one more query stage, under this name.
+    pub async fn start_query_as(&mut self, name: &str) {
+        self.start_stage("query", name).await;
+    }
+
+    async fn start_stage(&mut self, stage: &str, name: &str) {
+        let config = self.config_of(stage, name);
+        self.launch(stage, name, &config).await;
+    }
+
+    /// How a stage is started, for a test that changes something first. The gateway has one
+    /// connection, `web`, that leads nowhere.
+    pub fn recipe(&mut self, stage: &str, name: &str) -> Recipe {
+        let config = self.config_of(stage, name);
+        self.recipe_with(stage, name, &config)
+    }
+
+    fn config_of(&mut self, stage: &str, name: &str) -> String {
+        let sections = match stage {
+            "ingest-proxy" => {
+                let upstream = "http://127.0.0.1:1".to_owned();
+                return self.proxy_config(&[Connection {
+                    name: "web",
+                    kind: "http",
+                    upstream,
+                    more: "",
+                }]);
+            }
+            "masker" => {
+                vec![format!("[masker]\ninstance = \"{name}\"\n"), self.backbone(), self.keys()]
+            }
+            "approver" => {
+                let port = self.port(name);
+                let head =
+                    format!("[approver]\ninstance = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\n");
+                vec![head, self.backbone(), self.keys(), self.identity()]
+            }
+            "archiver" => {
+                let head = format!("instance = \"{name}\"\n[archive]\nflush_after_ms = 2000\n");
+                vec![head, self.backbone(), self.table()]
+            }
+            "query" => {
+                let port = self.port(name);
+                let head = format!(
+                    "[query]\nlisten = \"127.0.0.1:{port}\"\nallow_groups = [\"auditors\"]\n\
+                     scratch = \"{}\"\n",
+                    self.folder().join("scratch").join(name).display(),
+                );
+                vec![head, self.backbone(), self.keys(), self.table(), self.identity()]
+            }
+            other => panic!("{other} is no stage"),
+        };
+        sections.join("\n")
     }
 
     /// Makes stages that start from now on not be waited for.
@@ -266,13 +306,17 @@ impl Stages {
     }
 
     async fn launch(&mut self, stage: &str, name: &str, config: &str) {
-        let port = self.port(&admin_of(name));
-        let config = format!("{config}\n[admin]\nlisten = \"127.0.0.1:{port}\"\n");
-        let recipe = Recipe::of(&format!("trailgate-{stage}"))
-            .config(&config)
-            .ready_at(&format!("http://127.0.0.1:{port}/readyz"));
+        let recipe = self.recipe_with(stage, name, config);
         let daemon = if self.awaits_ready { recipe.start().await } else { recipe.launch() };
         self.daemons.insert(name.to_owned(), daemon);
+    }
+
+    fn recipe_with(&mut self, stage: &str, name: &str, config: &str) -> Recipe {
+        let port = self.port(&admin_of(name));
+        let config = format!("{config}\n[admin]\nlisten = \"127.0.0.1:{port}\"\n");
+        Recipe::of(&format!("trailgate-{stage}"))
+            .config(&config)
+            .ready_at(&format!("http://127.0.0.1:{port}/readyz"))
     }
 
     fn port(&mut self, name: &str) -> u16 {
