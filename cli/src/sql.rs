@@ -1,6 +1,6 @@
 //! `trailgate sql`: asks the query stage and prints a table.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -9,11 +9,10 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use comfy_table::Table;
 use http_body_util::BodyExt;
 
 use crate::place::{Place, PlaceArguments};
-use crate::terminal::{printable, refusal, table};
+use crate::terminal::{printable, printable_json, printable_whole, refusal, table};
 
 /// The arguments of `trailgate sql`.
 #[derive(Args)]
@@ -79,7 +78,8 @@ async fn ask(arguments: &SqlArguments) -> anyhow::Result<()> {
     let answer = Answer::read(answer).await?;
     match arguments.format {
         Print::Table => print_table(&answer),
-        Print::Json | Print::Csv => Ok(std::io::stdout().write_all(&answer.body)?),
+        Print::Json => write(&answer.body, printable_json),
+        Print::Csv => write(&answer.body, printable_whole),
     }?;
     // JSON lines say so themselves.
     if answer.is_cut && arguments.format == Print::Csv {
@@ -114,21 +114,52 @@ impl Answer {
     }
 }
 
+/// Byte for byte into a file or a program; a terminal gets it so that it can't be steered by it.
+fn write(body: &[u8], printable: fn(&str) -> String) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    if out.is_terminal() {
+        out.write_all(printable(&String::from_utf8_lossy(body)).as_bytes())?;
+    } else {
+        out.write_all(body)?;
+    }
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "this is what the command answers")]
 fn print_table(answer: &Answer) -> anyhow::Result<()> {
     let body = answer.body.as_ref();
     let reader = StreamReader::try_new(body, None).context("the answer is no Arrow stream")?;
-    let mut table = table();
-    table.set_header(reader.schema().fields().iter().map(|field| field.name().clone()));
-    let mut rows = 0;
+    let names: Vec<String> =
+        reader.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let mut rows = Vec::new();
     for batch in reader {
-        let batch = batch.context(BROKE_OFF)?;
-        rows += batch.num_rows();
-        add_rows(&mut table, &batch)?;
+        add_rows(&mut rows, &batch.context(BROKE_OFF)?)?;
     }
-    println!("{table}");
-    println!("{}", last_line(rows, answer));
+    let count = rows.len();
+    let mut table = table();
+    if table.width().is_some_and(|width| names.len() * COLUMN_MIN_CHARS > usize::from(width)) {
+        print!("{}", one_below_the_other(&names, &rows));
+    } else {
+        table.set_header(names).add_rows(rows);
+        println!("{table}");
+    }
+    println!("{}", last_line(count, answer));
     Ok(())
+}
+
+/// Too many columns for a table: each row's values below each other, without those that are not
+/// there.
+fn one_below_the_other(names: &[String], rows: &[Vec<String>]) -> String {
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let mut out = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        out.push_str(&format!("── row {} ──\n", number + 1));
+        for (name, value) in names.iter().zip(row).filter(|(_, value)| !value.is_empty()) {
+            let value = value.replace('\n', &format!("\n{:width$}  ", ""));
+            out.push_str(&format!("{name:width$}  {value}\n"));
+        }
+    }
+    out
 }
 
 /// How much there is, and how complete it is.
@@ -141,15 +172,19 @@ fn last_line(rows: usize, answer: &Answer) -> String {
     format!("{rows} {ones}{cut}, complete until {until}{tail}")
 }
 
-fn add_rows(table: &mut Table, batch: &RecordBatch) -> anyhow::Result<()> {
+fn add_rows(rows: &mut Vec<Vec<String>>, batch: &RecordBatch) -> anyhow::Result<()> {
     let options = FormatOptions::default().with_null("");
     let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
     let columns: Vec<ArrayFormatter<'_>> = columns.collect::<Result<_, _>>()?;
     for row in 0..batch.num_rows() {
-        table.add_row(columns.iter().map(|column| printable(&column.value(row).to_string())));
+        let cells = columns.iter().map(|column| printable(&column.value(row).to_string()));
+        rows.push(cells.collect());
     }
     Ok(())
 }
+
+/// The narrowest column of a table that can be read, with its edges.
+const COLUMN_MIN_CHARS: usize = 12;
 
 const BROKE_OFF: &str = "the answer broke off: it is not whole";
 /// Longer than the query stage lets a statement run.
@@ -158,6 +193,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_wide_for_a_table_stands_one_below_the_other() {
+        let names = ["kind".to_owned(), "connection".to_owned(), "payload".to_owned()];
+        let row = ["request".to_owned(), String::new(), "a\nb".to_owned()];
+        let said = "── row 1 ──\nkind        request\npayload     a\n            b\n";
+        assert_eq!(one_below_the_other(&names, &[row.to_vec()]), said);
+    }
 
     #[test]
     fn an_answer_that_is_not_all_says_so() {

@@ -40,9 +40,16 @@ impl OpenClaim {
         self.stage = Stage::Used;
     }
 
-    /// It was decided against, or not in time: the approver knows.
+    /// It was decided against, or its time is over: the approver knows.
     pub(crate) fn settled(mut self, journal: &Journal) {
         self.stopped_waiting(journal);
+    }
+
+    /// It is given up as late. If it was approved meanwhile the approver learns that nothing came of
+    /// it; if not, it sees by itself that the time is over.
+    pub(crate) fn given_up(mut self, journal: &Journal) {
+        self.stopped_waiting(journal);
+        self.holds.tell(journal.gateway(), (self.hold, self.claim), ClaimEnd::Failed);
     }
 
     /// The upstream has answered: the event that says so.

@@ -193,7 +193,7 @@ impl WholeHold {
         }
         match ended(waiting, deadline, &journal).await {
             Ended::Decided(decision) => settle(cleared, &bound, *decision),
-            Ended::Expired => Err(refused(cleared, &bound, expired())),
+            Ended::Expired => Err(late(cleared, &bound)),
             Ended::Stopping => {
                 let id = request_id(&cleared.caller);
                 cleared.exchange.withdraw("gateway_stopped");
@@ -283,7 +283,7 @@ async fn ended(mut waiting: Waiting, deadline: Instant, journal: &Journal) -> En
 fn settle(mut cleared: Cleared, bound: &Bound, decision: HoldDecision) -> Result<Cleared, Stopped> {
     let journal = Arc::clone(&cleared.exchange.journal);
     if bound.fits(&decision, journal.now()).is_err() {
-        return Err(refused(cleared, bound, expired()));
+        return Err(late(cleared, bound));
     }
     match decision.state {
         HoldState::Approved => {
@@ -300,6 +300,14 @@ fn settle(mut cleared: Cleared, bound: &Bound, decision: HoldDecision) -> Result
         | HoldState::Failed
         | HoldState::Unknown => Err(refused(cleared, bound, expired())),
     }
+}
+
+/// The time is over by the gateway's own clock, whatever was decided meanwhile.
+fn late(mut cleared: Cleared, bound: &Bound) -> Stopped {
+    if let Some(claim) = cleared.exchange.claim.take() {
+        claim.given_up(&cleared.exchange.journal);
+    }
+    refused(cleared, bound, expired())
 }
 
 /// It was not let through: the upstream has seen nothing.

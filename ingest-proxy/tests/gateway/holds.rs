@@ -227,7 +227,9 @@ async fn what_nobody_decides_expires() {
     let answer = rig.post("/echo", "{}").await.unwrap();
     assert!(is_problem(&answer, 403, "approval_expired"), "{answer:?}");
     let held = rig.held(0).await;
+    // Nothing comes of what was approved too late, and the approver learns it.
     rig.desk.decide(&decision(&held, HoldState::Approved));
+    assert_eq!(rig.desk.end().await, ClaimEnd::Failed);
     rig.tape.whole().await;
     let closing = rig.tape.durable().into_iter().rfind(|e| e.stream_id == held.stream_id).unwrap();
     assert_eq!(
