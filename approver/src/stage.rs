@@ -14,8 +14,8 @@ use trailgate_redact::{Redactor, Rules, TokenKey};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_topics::{
-    Backbone, Ended, ProcessorSpec, RawSeal, RawWriter, RawWriterError, Refusals, Topic,
-    open_backbone, watch_backbone, watch_processor,
+    Backbone, Ended, ProcessorHandle, ProcessorSpec, RawSeal, RawWriter, RawWriterError, Refusals,
+    Topic, open_backbone, watch_backbone, watch_processor,
 };
 
 use crate::approver::Approver;
