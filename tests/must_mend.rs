@@ -54,7 +54,7 @@ async fn a_full_disk_ends_a_stage_that_needs_it() {
     let data = stages.folder().join("data");
     std::fs::create_dir_all(&data).unwrap();
     let up = Recipe::of("trailgate").argument("up").argument("--data").argument(&data);
-    let up = up.argument("--listen").argument("127.0.0.1:0").small_disk(&data, 256);
+    let up = up.argument("--listen").argument("127.0.0.1:0").small_disk(&data, 480);
     Ended::of(&up).await.says("up", &["disk full"]);
 }
 
