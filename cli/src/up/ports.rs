@@ -55,7 +55,8 @@ pub(crate) async fn bind(
     if arguments.langgraph.is_some() && arguments.listen.port() != 0 {
         // Let go at once: a taken address is said now, not when half of everything has started.
         let listen = arguments.listen;
-        let taken = || format!("the gateway can't listen on {listen}; choose another with --listen");
+        let taken =
+            || format!("the gateway can't listen on {listen}; choose another with --listen");
         drop(TcpListener::bind(listen).await.with_context(taken)?);
     }
     Ok(Ports {
