@@ -25,7 +25,7 @@ const HELD: &str = "/sink";
 const CLIENTS: usize = 4;
 
 /// Answers to plain requests, and to held ones, between two changes.
-const STEP: (usize, usize) = (100, 3);
+const STEP: (usize, usize) = (60, 3);
 
 /// How fast a loaded machine is does not matter here.
 const PATIENCE: Duration = Duration::from_secs(300);
