@@ -70,7 +70,11 @@ impl Redactor {
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
         let mut out = Out::default();
-        self.spans_into(text, 0..text.len(), &resolve(&scan(&self.rules, text)), &mut out);
+        let mut spans = resolve(&scan(&self.rules, text));
+        if spans.is_empty() {
+            spans = self.rules.alone.find(&self.rules.rules, text);
+        }
+        self.spans_into(text, 0..text.len(), &spans, &mut out);
         Redacted::of(text, out)
     }
 
@@ -80,7 +84,9 @@ impl Redactor {
     #[must_use]
     pub fn identity<'a>(&self, text: &'a str) -> Redacted<'a> {
         let masked = self.text(text);
-        let is_personal = masked.findings.iter().all(|finding| PERSONAL.contains(&&*finding.rule));
+        let is_personal = masked.findings.iter().all(|finding| {
+            self.rules.about(&finding.rule).is_some_and(|(class, _)| class.is_personal())
+        });
         if is_personal { Redacted::clean(text) } else { masked }
     }
 
@@ -224,9 +230,6 @@ impl Redactor {
 
 /// Told where the end of a text was replaced because it had to come out before its end was seen.
 pub(crate) const HELD: &str = "held";
-
-/// Rules about persons, not secrets.
-const PERSONAL: [&str; 1] = ["email"];
 
 const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate "];
 
