@@ -143,7 +143,7 @@ fn try_at(
     // What has no digit has no part that has one.
     let is_barren = rule.wants_digits()
         && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
-    let until = (hit.holds || is_barren).then_some(hit.whole.end);
+    let until = (hit.holds || is_barren).then_some(hit.secret.end);
     hits.push(hit);
     until
 }

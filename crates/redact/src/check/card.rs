@@ -67,6 +67,7 @@ pub(super) fn iban(value: &str) -> Option<usize> {
         EE20EG29ES24FI18FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20\
         LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24\
         RS22SA24SC31SD18SE24SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
+    let value = value.to_ascii_uppercase();
     let country = value.get(..2)?;
     let entry = LENGTHS.as_bytes().chunks_exact(4).find(|entry| &entry[..2] == country.as_bytes());
     let length = entry.and_then(|entry| std::str::from_utf8(&entry[2..]).ok()?.parse().ok());

@@ -76,8 +76,9 @@ impl fmt::Debug for Check {
 const CHECKS: &[(&str, By)] = &[
     ("assignment", By::Scan),
     ("random", By::Value(random::is_random)),
+    ("mixed", By::Value(random::is_mixed_or_random)),
     ("keyed", By::Value(random::is_keyed)),
-    ("provided", By::Value(random::is_provided)),
+    ("provided", By::Place(random::provided)),
     ("varied", By::Value(random::is_varied)),
     ("opaque", By::Value(|v| random::is_varied(v) && (v.len() >= 24 || has_digit(v)))),
     ("not_placeholder", By::Value(|v| !is_placeholder(v))),

@@ -10,7 +10,9 @@ pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
     ("us_ssn", us_ssn),
     ("us_itin", us_itin),
     ("us_npi", |v| {
-        numbers(v, 10, |d| d[0] <= 2 && d[0] >= 1 && luhn(&[&[8, 0, 8, 4, 0], d].concat()))
+        numbers(v, 10, |d| {
+            matches!(d[0], 1 | 2) && d[1..9] != [d[0]; 8] && luhn(&[&[8, 0, 8, 4, 0], d].concat())
+        })
     }),
     ("us_dea", us_dea),
     ("ca_sin", |v| numbers(v, 9, |d| d[0] != 0 && d[0] != 8 && luhn(d) && !is_one_digit(d))),
@@ -473,9 +475,13 @@ fn sg_nric(value: &str) -> bool {
     letters[at] == value[8]
 }
 
-/// Numbers given since October 2020 have no sum, so only the date tells.
+/// Numbers given since October 2020 have no sum, so the date tells; of foreigners the sum does, too.
 fn kr_rrn(value: &str) -> bool {
-    numbers(value, 13, |d| is_date(two(d, 2), two(d, 4)) && (1..=8).contains(&d[6]))
+    numbers(value, 13, |d| {
+        let sum = weighted(&d[..12], &[2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5]);
+        let is_foreign = (5..=8).contains(&d[6]) && (13 - sum % 11) % 10 == d[12];
+        is_date(two(d, 2), two(d, 4)) && ((1..=4).contains(&d[6]) || is_foreign)
+    })
 }
 
 fn cn_resident(value: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Whether a value can be a secret at all: random enough, and not what people write where a secret
 //! would be.
 
+use std::ops::Range;
+
 use super::has_digit;
 use crate::token::is_token;
 
@@ -31,15 +33,49 @@ pub(crate) fn is_keyed(value: &str) -> bool {
         && !is_placeholder(value)
 }
 
-/// Random enough where a vendor's name stands before it: names of models, versions and files are
-/// made of short words, values are not.
-pub(super) fn is_provided(value: &str) -> bool {
+/// The first value behind a vendor's name that is random enough to be a secret; few words stand
+/// between.
+pub(super) fn provided(text: &str, range: Range<usize>) -> Option<Range<usize>> {
+    let is_part = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=' | '~' | '.' | '-' | '|')
+    };
+    let behind = &text[range.clone()];
+    let mut words = 0;
+    let mut at = 0;
+    while at < behind.len().min(REACH_BYTES) && words <= WORDS_MAX {
+        let rest = &behind[at..];
+        let start = at + rest.find(is_part)?;
+        let length = behind[start..].find(|c| !is_part(c)).unwrap_or(behind.len() - start);
+        let whole = &behind[start..start + length];
+        // `name=value` and `.token.value` are more than the value.
+        let lead = whole.trim_end_matches('=').rfind('=').map_or(0, |at| at + 1);
+        let value = &whole[lead..];
+        let dashed = value.find(|c: char| matches!(c, '.' | '-' | '_')).map_or(0, |at| at + 1);
+        if value.len() >= 10 && start < REACH_BYTES {
+            if is_provided(value) {
+                return Some(range.start + start + lead..range.start + start + length);
+            }
+            let tail = &value[dashed..];
+            if dashed > 0 && tail.len() >= 10 && is_provided(tail) {
+                return Some(range.start + start + lead + dashed..range.start + start + length);
+            }
+        }
+        words += 1;
+        at = start + length;
+    }
+    None
+}
+
+/// Names of models, versions and files are made of short words, secrets are not.
+fn is_provided(value: &str) -> bool {
     let mut runs = value.split(|c: char| !c.is_ascii_alphanumeric());
     let is_long = |run: &str| {
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         match run.len() - digits {
             0 => run.len() >= 15,
-            _ => run.len() >= 10 && (digits >= 3 || digits >= 1 && changes(run) >= 4),
+            _ if digits == 0 => run.len() >= 36 || run.len() >= 16 && is_mixed(run),
+            _ if run.len() >= 20 => true,
+            _ => run.len() >= 10 && (digits >= 3 || changes(run) >= 4),
         }
     };
     let is_grouped = || {
@@ -49,6 +85,15 @@ pub(super) fn is_provided(value: &str) -> bool {
     is_varied(value)
         && !is_placeholder(value)
         && (runs.any(|run| is_long(run) || is_letters(run, 18)) || is_uuid(value) || is_grouped())
+}
+
+/// Random, or letters that change between small and capital as no word does.
+pub(super) fn is_mixed_or_random(value: &str) -> bool {
+    is_random(value) || value.len() >= 16 && is_varied(value) && is_mixed(value)
+}
+
+fn is_mixed(value: &str) -> bool {
+    changes(value) * 5 >= value.len()
 }
 
 /// How often letters become capitals or digits, or the other way.
@@ -86,7 +131,7 @@ pub(super) fn is_password(value: &str) -> bool {
     const WORDS: &[&str] = &[
         "pass", "passwd", "password", "pwd", "secret", "test", "token", "user", "username", "xxx", "yyy",
     ];
-    let bare = value.trim_matches(['"', '\'', '\\', '{', '}']);
+    let bare = value.trim_matches(['"', '\'', '\\', '{', '}', '>']);
     bare.len() >= 3
         && !WORDS.contains(&bare.to_ascii_lowercase().as_str())
         && !value.starts_with(['$', '<', '['])
@@ -121,6 +166,11 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || value == "%s"
         || (value.bytes().all(|b| Some(&b) == first) && !first.is_some_and(u8::is_ascii_digit))
 }
+
+/// How far behind a vendor's name a value begins.
+const REACH_BYTES: usize = 56;
+/// Words of prose between the two.
+const WORDS_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, PatternSet};
+use regex_automata::{Anchored, Input, MatchKind, PatternSet};
 
 use super::Rule;
 use crate::scan::HitName;
@@ -21,7 +21,7 @@ impl Alone {
         let whole: Vec<String> = shapes.iter().map(|(_, shape)| format!("^(?:{shape})$")).collect();
         let compiled = Regex::builder()
             .syntax(syntax::Config::new().unicode(false).utf8(false))
-            .configure(Regex::config().utf8_empty(false))
+            .configure(Regex::config().utf8_empty(false).match_kind(MatchKind::All))
             .build_many(&whole)
             .ok()?;
         Some(Self { shapes: compiled, rules: shapes.iter().map(|(rule, _)| *rule).collect() })
