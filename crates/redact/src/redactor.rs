@@ -145,7 +145,7 @@ impl Redactor {
         if let Some(class) = class.filter(|class| class.fits(text)) {
             return self.secret(text, class);
         }
-        if depth < NESTING_MAX && text.len() > 1 && looks_like_json(text) {
+        if depth < NESTING_MAX && text.len() > 1 && is_json(text) {
             return self.json_at(text, depth + 1, class);
         }
         self.text(text)
@@ -226,6 +226,16 @@ impl Redactor {
             },
         }
     }
+}
+
+/// Whether a string in JSON is JSON itself. What only begins with a quote is prose or code, in which
+/// a name counts for the string behind it.
+fn is_json(text: &str) -> bool {
+    let begun = text.trim();
+    if begun.starts_with('"') {
+        return begun.len() > 1 && serde_json::from_str::<serde::de::IgnoredAny>(begun).is_ok();
+    }
+    looks_like_json(begun)
 }
 
 /// Told where the end of a text was replaced because it had to come out before its end was seen.

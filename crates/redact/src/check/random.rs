@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn names_beside_a_vendor_are_told_from_values() {
-        for text in ["claude-3-5-sonnet-20241022", "v1.2.3", "internationalization", "run-12"] {
+        for text in ["claude-3-5-sonnet-20241022", "v1.2.3", "authentication", "run-12"] {
             assert!(!is_provided(text), "{text}");
         }
         for text in ["p8e-df2bf033038f25a2baa0918d79630140", "lV9ASPsd2P3d", "ABCD-1234-123456-abcdef-12345678"] {
