@@ -25,7 +25,9 @@ pub(super) fn is_random(value: &str) -> bool {
 /// Random enough to be a secret where a word before it says that it is one.
 pub(crate) fn is_keyed(value: &str) -> bool {
     let count = |is: fn(&u8) -> bool| value.bytes().filter(is).count();
-    let is_mixed = is_random(value) && count(u8::is_ascii_digit) >= 3;
+    let digits = count(u8::is_ascii_digit);
+    let is_long = digits == 2 && value.len() >= 20 && is_mixed(value);
+    let is_mixed = is_random(value) && (digits >= 3 || is_long);
     value.len() >= 16
         && (is_mixed || is_letters(value, 20))
         && count(u8::is_ascii_whitespace) == 0
