@@ -9,7 +9,7 @@ use crate::key_name::NameClass;
 use crate::limits::NESTING_MAX;
 use crate::pem;
 use crate::redacted::{Out, Redacted, Withheld};
-use crate::rules::Rules;
+use crate::rules::{Class, Rules, Severity};
 use crate::scan::{HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
@@ -84,9 +84,7 @@ impl Redactor {
     #[must_use]
     pub fn identity<'a>(&self, text: &'a str) -> Redacted<'a> {
         let masked = self.text(text);
-        let is_personal = masked.findings.iter().all(|finding| {
-            self.rules.about(&finding.rule).is_some_and(|(class, _)| class.is_personal())
-        });
+        let is_personal = masked.findings.iter().all(|finding| finding.class.is_personal());
         if is_personal { Redacted::clean(text) } else { masked }
     }
 
@@ -198,7 +196,15 @@ impl Redactor {
 
     pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
         let rule = self.name(name);
-        out.replace(rule, &self.key.token(rule, secret));
+        let about = match name {
+            HitName::Rule(index) => {
+                let rule = &self.rules.rules[index];
+                (rule.class, rule.severity)
+            }
+            HitName::Pem => (Class::Credential, Severity::Critical),
+            HitName::Named(_) => (Class::Credential, Severity::High),
+        };
+        out.replace(rule, about, &self.key.token(rule, secret));
     }
 
     /// Says that something was left out.
@@ -207,7 +213,7 @@ impl Redactor {
             Withheld::NotText => &self.names.not_text,
             Withheld::NotMultipart => &self.names.not_multipart,
         };
-        out.replace(rule, &format!("[withheld:{rule}]"));
+        out.replace(rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {

@@ -136,13 +136,14 @@ fn try_at(
     if rule.is_assignment() {
         let name = captures.get_group(1).map_or(0..0, |span| span.range());
         assignment(rules, text, name, &mut hit);
+        hit.holds &= rule.hold(text, hit.secret.clone()).is_some();
     } else if let Some(held) = rule.hold(text, hit.secret.clone()) {
         hit.secret = held;
         hit.holds = true;
     }
     // What has no digit has no part that has one.
-    let is_barren = rule.wants_digits()
-        && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
+    let is_barren =
+        rule.wants_digits() && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
     let until = (hit.holds || is_barren).then_some(hit.secret.end);
     hits.push(hit);
     until

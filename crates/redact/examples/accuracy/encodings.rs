@@ -14,7 +14,11 @@ pub(crate) const ENCODINGS: &[Encoding] = &[
     Encoding { name: "raw", shape: || Shape::Text, encode: str::to_owned },
     Encoding { name: "json", shape: || Shape::Json, encode: json },
     Encoding { name: "json_in_json", shape: || Shape::Json, encode: |text| json(&json(text)) },
-    Encoding { name: "slash", shape: || Shape::Json, encode: |text| json(text).replace('/', "\\/") },
+    Encoding {
+        name: "slash",
+        shape: || Shape::Json,
+        encode: |text| json(text).replace('/', "\\/"),
+    },
     Encoding { name: "percent", shape: || Shape::Text, encode: percent },
     Encoding { name: "sse", shape: || Shape::Sse, encode: sse },
 ];

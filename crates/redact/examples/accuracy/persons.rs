@@ -61,7 +61,8 @@ pub(crate) fn measure_sentences(redactor: &Redactor, corpus: &Corpus) -> Report 
         let Row::Sentence { text, spans: gold } = row else { continue };
         let ours = spans(text, &redactor.text(text));
         let overlap = |kind: &str, gold: &std::ops::Range<usize>| {
-            let meets = |span: &std::ops::Range<usize>| span.start < gold.end && gold.start < span.end;
+            let meets =
+                |span: &std::ops::Range<usize>| span.start < gold.end && gold.start < span.end;
             ours.iter().any(|(rule, span)| kind_of(rule) == Some(kind) && meets(span))
         };
         for span in gold.iter().filter(|span| KINDS.iter().any(|(kind, _)| *kind == span.kind)) {
@@ -69,7 +70,11 @@ pub(crate) fn measure_sentences(redactor: &Redactor, corpus: &Corpus) -> Report 
             let is_found = overlap(&span.kind, &span.bytes(text));
             found += usize::from(is_found);
             if !is_found {
-                misses.push(format!("missed {}: {:?} in {text:?}", span.kind, &text[span.bytes(text)]));
+                misses.push(format!(
+                    "missed {}: {:?} in {text:?}",
+                    span.kind,
+                    &text[span.bytes(text)]
+                ));
             }
         }
         for (rule, span) in &ours {

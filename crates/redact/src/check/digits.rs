@@ -6,6 +6,11 @@ pub(super) fn digits(value: &str) -> Option<Vec<u32>> {
     value.chars().filter(|c| !is_between(*c)).map(|c| c.to_digit(10)).collect()
 }
 
+/// Whether the value is so many digits, and they pass.
+pub(super) fn numbers(value: &str, count: usize, pass: impl Fn(&[u32]) -> bool) -> bool {
+    digits(value).is_some_and(|digits| digits.len() == count && pass(&digits))
+}
+
 /// Its letters and digits, in upper case.
 pub(super) fn compact(value: &str) -> Vec<u8> {
     let kept = value.bytes().filter(u8::is_ascii_alphanumeric);

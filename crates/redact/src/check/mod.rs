@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 mod card;
 mod digits;
+mod europe;
 mod nation;
 mod net;
 mod random;
@@ -88,10 +89,13 @@ const CHECKS: &[(&str, By)] = &[
     ("email", By::Value(is_email)),
     ("payment_card", By::Place(card::payment_card)),
     ("any_card", By::Value(card::any_card)),
-    ("iban", By::Place(|text, range| {
-        let length = card::iban(&text[range.clone()])?;
-        Some(range.start..range.start + length)
-    })),
+    (
+        "iban",
+        By::Place(|text, range| {
+            let length = card::iban(&text[range.clone()])?;
+            Some(range.start..range.start + length)
+        }),
+    ),
     ("alone", By::Place(|text, range| is_alone(text, &range).then_some(range))),
     ("phone", By::Place(net::phone)),
     ("phone_national", By::Place(net::phone_national)),

@@ -1,11 +1,18 @@
 //! Numbers by which states know people, companies and cars: how long, and which sum.
 
 use super::digits::{
-    compact, digits, is_date, iso_11_10, luhn, modulo, two, verhoeff, weighted,
+    compact, digits, is_date, iso_11_10, luhn, modulo, numbers, two, verhoeff, weighted,
+};
+use super::europe::{
+    be_national, de_health_insurance, de_social_security, de_tax_id, es_cif, es_id, fi_hetu,
+    fr_nir, ie_pps, it_codice_fiscale, machine_readable, se_personnummer,
 };
 
+/// A validator and its word.
+type Sum = (&'static str, fn(&str) -> bool);
+
 /// The validators, by the words that the rule files use.
-pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
+pub(super) const NATIONS: &[Sum] = &[
     ("aba_routing", |v| numbers(v, 9, |d| is_aba_prefix(d) && sum10(d, &[3, 7, 1]))),
     ("us_ssn", us_ssn),
     ("us_itin", us_itin),
@@ -25,7 +32,9 @@ pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
     ("luhn", |v| digits(v).is_some_and(|d| luhn(&d) && !is_one_digit(&d))),
     ("de_tax_id", de_tax_id),
     ("de_health_insurance", de_health_insurance),
-    ("de_lanr", |v| numbers(v, 9, |d| (10 - weighted(&d[..6], &[4, 9, 4, 9, 4, 9]) % 10) % 10 == d[6])),
+    ("de_lanr", |v| {
+        numbers(v, 9, |d| (10 - weighted(&d[..6], &[4, 9, 4, 9, 4, 9]) % 10) % 10 == d[6])
+    }),
     ("de_social_security", de_social_security),
     ("machine_readable", machine_readable),
     ("nl_bsn", |v| {
@@ -90,9 +99,7 @@ pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
     ("tr_tckn", tr_tckn),
     ("in_aadhaar", |v| numbers(v, 12, |d| d[0] > 1 && verhoeff(d) && !is_palindrome(d))),
     ("in_gstin", in_gstin),
-    ("au_tfn", |v| {
-        numbers(v, 9, |d| !is_one_digit(d) && sum11(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]))
-    }),
+    ("au_tfn", |v| numbers(v, 9, |d| !is_one_digit(d) && sum11(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]))),
     ("au_abn", |v| {
         numbers(v, 11, |d| {
             d[0] > 0
@@ -185,9 +192,7 @@ pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
             (10 - weighted(&d[..7], &[2, 9, 8, 7, 6, 3, 4]) % 10) % 10 == d[7] && d[0] > 0
         })
     }),
-    ("za_id", |v| {
-        numbers(v, 13, |d| is_date(two(d, 2), two(d, 4)) && d[10] <= 1 && luhn(d))
-    }),
+    ("za_id", |v| numbers(v, 13, |d| is_date(two(d, 2), two(d, 4)) && d[10] <= 1 && luhn(d))),
     ("ng_nin", |v| numbers(v, 11, verhoeff)),
     ("il_id", |v| numbers(v, 9, |d| luhn(d) && !is_one_digit(d))),
     ("ie_pps", ie_pps),
@@ -234,17 +239,10 @@ pub(super) const NATIONS: &[(&str, fn(&str) -> bool)] = &[
         })
     }),
     ("ru_snils", |v| {
-        numbers(v, 11, |d| {
-            weighted(&d[..9], &[9, 8, 7, 6, 5, 4, 3, 2, 1]) % 101 % 100 == two(d, 9)
-        })
+        numbers(v, 11, |d| weighted(&d[..9], &[9, 8, 7, 6, 5, 4, 3, 2, 1]) % 101 % 100 == two(d, 9))
     }),
     ("vin", vin),
 ];
-
-/// Whether the value is so many digits, and they pass.
-fn numbers(value: &str, count: usize, pass: impl Fn(&[u32]) -> bool) -> bool {
-    digits(value).is_some_and(|digits| digits.len() == count && pass(&digits))
-}
 
 /// Weights go round.
 fn sum10(digits: &[u32], weights: &[u32]) -> bool {
@@ -285,9 +283,7 @@ fn us_ssn(value: &str) -> bool {
 }
 
 fn us_itin(value: &str) -> bool {
-    numbers(value, 9, |d| {
-        d[0] == 9 && matches!(two(d, 3), 50..=65 | 70..=88 | 90..=92 | 94..=99)
-    })
+    numbers(value, 9, |d| d[0] == 9 && matches!(two(d, 3), 50..=65 | 70..=88 | 90..=92 | 94..=99))
 }
 
 fn us_dea(value: &str) -> bool {
@@ -296,137 +292,6 @@ fn us_dea(value: &str) -> bool {
         return value.len() == 9;
     };
     numbers(number, 7, |d| (d[0] + d[2] + d[4] + 2 * (d[1] + d[3] + d[5])) % 10 == d[6])
-}
-
-/// Spain's number of citizens and of foreigners: the letter is the number modulo 23.
-fn es_id(value: &str) -> bool {
-    let value = compact(value);
-    let Some((letter, body)) = value.split_last() else { return false };
-    let body: Option<Vec<u32>> = body
-        .iter()
-        .enumerate()
-        .map(|(at, byte)| match byte {
-            b'X' | b'Y' | b'Z' if at == 0 => Some(u32::from(byte - b'X')),
-            _ => (*byte as char).to_digit(10),
-        })
-        .collect();
-    let letters = b"TRWAGMYFPDXBNJZSQVHLCKE";
-    body.is_some_and(|d| {
-        (7..=8).contains(&d.len()) && letters.get(modulo(&d, 23) as usize) == Some(letter)
-    })
-}
-
-fn es_cif(value: &str) -> bool {
-    let value = compact(value);
-    let (Some(middle), true) = (value.get(1..8), value.len() == 9) else { return false };
-    let Some(d) = std::str::from_utf8(middle).ok().and_then(digits) else { return false };
-    let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
-    let sum: u32 = d.iter().enumerate().map(|(at, d)| if at % 2 == 0 { doubled(*d) } else { *d }).sum();
-    let check = (10 - sum % 10) % 10;
-    value[8] == b'0' + check as u8 || value[8] == b"JABCDEFGHI"[check as usize]
-}
-
-fn it_codice_fiscale(value: &str) -> bool {
-    const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
-    ];
-    let value = compact(value);
-    let (Some((last, body)), 16) = (value.split_last(), value.len()) else { return false };
-    let number = |byte: u8| if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' };
-    let each = body.iter().map(|byte| usize::from(number(*byte))).enumerate();
-    let sum: u32 = each.map(|(at, n)| if at % 2 == 0 { ODD[n] } else { n as u32 }).sum();
-    last.is_ascii_uppercase() && sum % 26 == u32::from(last - b'A')
-}
-
-/// The last two digits are 97 minus the rest of the number; Corsica's departments are 19 and 18.
-fn fr_nir(value: &str) -> bool {
-    let value = String::from_utf8(compact(value)).unwrap_or_default();
-    let value = value.replace("2A", "19").replace("2B", "18");
-    numbers(&value, 15, |d| {
-        matches!(d[0], 1..=4 | 7 | 8) && 97 - modulo(&d[..13], 97) == two(d, 13)
-    })
-}
-
-/// One digit occurs two or three times, the others once at most.
-fn de_tax_id(value: &str) -> bool {
-    numbers(value, 11, |d| {
-        let mut counts = [0; 10];
-        d[..10].iter().for_each(|digit| counts[*digit as usize] += 1);
-        let repeated = counts.iter().filter(|count| **count > 1).count();
-        d[0] != 0 && repeated <= 1 && counts.iter().all(|count| *count < 4) && iso_11_10(d)
-    })
-}
-
-fn de_health_insurance(value: &str) -> bool {
-    let value = compact(value);
-    let (Some(letter), 10) = (value.first(), value.len()) else { return false };
-    if !letter.is_ascii_uppercase() {
-        return false;
-    }
-    let text = format!("{:02}{}", letter - b'A' + 1, String::from_utf8_lossy(&value[1..]));
-    numbers(&text, 11, |d| {
-        let doubled = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
-        let each = d[..10].iter().enumerate();
-        let sum: u32 = each.map(|(at, d)| if at % 2 == 0 { *d } else { doubled(*d) }).sum();
-        sum % 10 == d[10]
-    })
-}
-
-/// `65 170839 J 003`: area, birthday, initial, serial and sum.
-fn de_social_security(value: &str) -> bool {
-    let value = compact(value);
-    let (Some(letter), 12) = (value.get(8), value.len()) else { return false };
-    if !letter.is_ascii_uppercase() {
-        return false;
-    }
-    let (head, tail) = (String::from_utf8_lossy(&value[..8]), String::from_utf8_lossy(&value[9..]));
-    numbers(&format!("{head}{:02}{tail}", letter - b'A' + 1), 13, |d| {
-        let across = |n: u32| n / 10 + n % 10;
-        let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
-        let sum: u32 = d.iter().zip(weights).map(|(d, weight)| across(d * weight)).sum();
-        is_date(two(d, 4), two(d, 2) % 50) && sum % 10 == d[12]
-    })
-}
-
-/// The sum of passports and identity cards: weights 7, 3, 1 over digits and letters.
-fn machine_readable(value: &str) -> bool {
-    let value = compact(value);
-    let Some((last, body)) = value.split_last() else { return false };
-    let number = |byte: u8| match byte {
-        b'0'..=b'9' => u32::from(byte - b'0'),
-        _ => u32::from(byte - b'A') + 10,
-    };
-    let sum: u32 = body.iter().zip([7, 3, 1].iter().cycle()).map(|(b, w)| number(*b) * w).sum();
-    last.is_ascii_digit() && sum % 10 == u32::from(last - b'0')
-}
-
-fn be_national(value: &str) -> bool {
-    numbers(value, 11, |d| {
-        let century = [&[2][..], &d[..9]].concat();
-        let check = two(d, 9);
-        is_date(two(d, 2) % 20, two(d, 4))
-            && (97 - modulo(&d[..9], 97) == check || 97 - modulo(&century, 97) == check)
-    })
-}
-
-fn fi_hetu(value: &str) -> bool {
-    let letters = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
-    let bytes = value.as_bytes();
-    if bytes.len() != 11 {
-        return false;
-    }
-    let number = format!("{}{}", &value[..6], &value[7..10]);
-    numbers(&number, 9, |d| {
-        is_date(two(d, 2), two(d, 0))
-            && letters.get(modulo(d, 31) as usize) == Some(&bytes[10].to_ascii_uppercase())
-    })
-}
-
-fn se_personnummer(value: &str) -> bool {
-    let Some(all) = digits(&value.replace('+', "")) else { return false };
-    let has_century = all.len() == 12 && matches!(two(&all, 0), 18..=20);
-    let d = if has_century { &all[2..] } else { &all[..] };
-    d.len() == 10 && is_date(two(d, 2), two(d, 4) % 60) && luhn(d)
 }
 
 fn tr_tckn(value: &str) -> bool {
@@ -453,8 +318,7 @@ fn nz_ird(value: &str) -> bool {
     }
     let check = |weights: &[u32]| (11 - weighted(&d[..8], weights) % 11) % 11;
     let first = || check(&[3, 2, 7, 6, 5, 4, 3, 2]);
-    d.len() == 9
-        && (first() == d[8] || first() == 10 && check(&[7, 4, 3, 2, 5, 2, 7, 6]) == d[8])
+    d.len() == 9 && (first() == d[8] || first() == 10 && check(&[7, 4, 3, 2, 5, 2, 7, 6]) == d[8])
 }
 
 fn sg_nric(value: &str) -> bool {
@@ -554,16 +418,6 @@ fn cl_rut(value: &str) -> bool {
             10 => *last == b'K',
             check => u32::from(*last) == u32::from(b'0') + check,
         }
-}
-
-fn ie_pps(value: &str) -> bool {
-    let value = compact(value);
-    let Some(d) = value.get(..7).and_then(|d| std::str::from_utf8(d).ok()).and_then(digits) else {
-        return false;
-    };
-    let second = value.get(8).map_or(0, |byte| u32::from(byte.saturating_sub(b'A' - 1)));
-    let sum = weighted(&d, &[8, 7, 6, 5, 4, 3, 2]) + second * 9;
-    value.get(7) == Some(&b"WABCDEFGHIJKLMNOPQRSTUV"[(sum % 23) as usize])
 }
 
 /// ISO 3779: the ninth character is the sum. Not all makers outside North America keep it.

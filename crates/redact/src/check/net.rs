@@ -1,5 +1,6 @@
 //! Numbers of phones, and addresses in networks.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::is_alone;
@@ -42,14 +43,39 @@ fn is_inner(before: char) -> bool {
 /// Country codes of two and three digits that are given out (ITU E.164).
 fn has_code(digits: &str) -> bool {
     const TWO: &[&str] = &[
-        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
-        "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
-        "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
+        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46",
+        "47", "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63",
+        "64", "65", "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95", "98",
     ];
     let is_three = |code: &str| {
         matches!(code.as_bytes()[0], b'2' | b'3' | b'4' | b'5' | b'6' | b'8' | b'9')
-            && matches!(code.get(..2), Some("21" | "22" | "23" | "24" | "25" | "26" | "29" | "35" | "37"
-                | "38" | "42" | "50" | "59" | "67" | "68" | "69" | "80" | "85" | "87" | "88" | "96" | "97" | "99"))
+            && matches!(
+                code.get(..2),
+                Some(
+                    "21" | "22"
+                        | "23"
+                        | "24"
+                        | "25"
+                        | "26"
+                        | "29"
+                        | "35"
+                        | "37"
+                        | "38"
+                        | "42"
+                        | "50"
+                        | "59"
+                        | "67"
+                        | "68"
+                        | "69"
+                        | "80"
+                        | "85"
+                        | "87"
+                        | "88"
+                        | "96"
+                        | "97"
+                        | "99"
+                )
+            )
     };
     digits.starts_with('7')
         || digits.get(..2).is_some_and(|code| TWO.contains(&code))
@@ -58,32 +84,42 @@ fn has_code(digits: &str) -> bool {
 
 /// A public address: private ones say nothing of anybody, and what reads as a version is none.
 pub(super) fn ip_v4(text: &str, range: Range<usize>) -> Option<Range<usize>> {
-    let octets: Vec<u32> = text[range.clone()].split('.').filter_map(|o| o.parse().ok()).collect();
-    let [a, b, c, d] = octets[..] else { return None };
-    let is_padded = text[range.clone()].split('.').any(|o| o.len() > 1 && o.starts_with('0'));
-    let is_public = !matches!((a, b, c), (0 | 10 | 127 | 224.., ..) | (192, 168, _) | (169, 254, _))
-        && !(a == 172 && (16..32).contains(&b))
-        && !matches!((a, b, c), (192, 0, 2) | (198, 51, 100) | (203, 0, 113));
+    let address: Ipv4Addr = text[range.clone()].parse().ok()?;
+    let octets = address.octets();
+    let is_nobodys = address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || address.is_documentation()
+        || octets[0] == 0
+        || octets[0] >= 224;
+    let is_round = octets[2..] == [0, 0];
+    let is_small = octets.iter().all(|octet| *octet < 32);
+    let is_somebodys = !is_nobodys && !is_round && !is_small;
+    (is_somebodys && !is_in_version(text, &range)).then_some(range)
+}
+
+/// Whether four numbers are a part of a version, a name or a longer number.
+fn is_in_version(text: &str, range: &Range<usize>) -> bool {
     let before = &text[..range.start];
-    let after = text[range.end..].as_bytes();
-    let goes_on = match after {
+    let goes_on = match &text.as_bytes()[range.end..] {
         [byte, ..] if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') => true,
         [b'.', byte, ..] => byte.is_ascii_alphanumeric(),
         _ => false,
     };
-    let is_version = before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '~' | '^'))
+    let joins = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '~' | '^');
+    let near = &before[before.floor_char_boundary(before.len().saturating_sub(12))..];
+    let near = near.to_ascii_lowercase();
+    goes_on
+        || before.ends_with(joins)
         || before.ends_with('/') && !before.ends_with("//")
         || before.ends_with("==")
-        || before.to_ascii_lowercase().trim_end_matches([' ', '"', ':', '=']).ends_with("version");
-    let is_large = [a, b, c, d].iter().any(|octet| *octet >= 32);
-    let fits = octets.iter().all(|octet| *octet <= 255) && !is_padded && is_public && is_large;
-    (fits && !goes_on && !is_version && !(c == 0 && d == 0)).then_some(range)
+        || near.trim_end_matches([' ', '"', ':', '=']).ends_with("version")
 }
 
 /// An address with enough of its groups to be somebody's.
 pub(super) fn ip_v6(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let value = text[range.clone()].split('%').next().unwrap_or_default();
-    let address: std::net::Ipv6Addr = value.parse().ok()?;
+    let address: Ipv6Addr = value.parse().ok()?;
     let segments = address.segments();
     let is_documentation = segments[0] == 0x2001 && segments[1] == 0xdb8;
     let filled = segments.iter().filter(|segment| **segment != 0).count();

@@ -35,37 +35,48 @@ pub(crate) fn is_keyed(value: &str) -> bool {
         && !is_placeholder(value)
 }
 
-/// The first value behind a vendor's name that is random enough to be a secret; few words stand
-/// between.
+/// The first value behind the vendor's name at the range's start that is random enough to be a
+/// secret; few words stand between.
 pub(super) fn provided(text: &str, range: Range<usize>) -> Option<Range<usize>> {
-    let is_part = |c: char| {
-        c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=' | '~' | '.' | '-' | '|')
-    };
     let behind = &text[range.clone()];
-    let mut words = 0;
-    let mut at = 0;
+    if is_within_word(text, range.start) {
+        return None;
+    }
+    let (mut at, mut words) = (0, 0);
     while at < behind.len().min(REACH_BYTES) && words <= WORDS_MAX {
-        let rest = &behind[at..];
-        let start = at + rest.find(is_part)?;
-        let length = behind[start..].find(|c| !is_part(c)).unwrap_or(behind.len() - start);
-        let whole = &behind[start..start + length];
-        // `name=value` and `.token.value` are more than the value.
-        let lead = whole.trim_end_matches('=').rfind('=').map_or(0, |at| at + 1);
-        let value = &whole[lead..];
-        let dashed = value.find(|c: char| matches!(c, '.' | '-' | '_')).map_or(0, |at| at + 1);
-        if value.len() >= 10 && start < REACH_BYTES {
-            if is_provided(value) {
-                return Some(range.start + start + lead..range.start + start + length);
-            }
-            let tail = &value[dashed..];
-            if dashed > 0 && tail.len() >= 10 && is_provided(tail) {
-                return Some(range.start + start + lead + dashed..range.start + start + length);
-            }
-        }
+        let start = at + behind[at..].find(is_of_value)?;
+        let rest = &behind[start..];
+        let word = &rest[..rest.find(|c| !is_of_value(c)).unwrap_or(rest.len())];
+        at = start + word.len();
         words += 1;
-        at = start + length;
+        if start >= REACH_BYTES {
+            return None;
+        }
+        // `name=value` and `.token.value` are more than the value; the first word is the name.
+        let lead = word.trim_end_matches('=').rfind('=').map(|sign| sign + 1);
+        let joint = word.find(['.', '-', '_', '/']).map(|sign| sign + 1);
+        let whole = (start > 0).then_some(0);
+        let value =
+            |from: &usize| word.len() - from >= VALUE_MIN_BYTES && is_provided(&word[*from..]);
+        let from = [lead, whole, joint].into_iter().flatten().find(value);
+        if let Some(from) = from {
+            return Some(range.start + start + from..range.start + at);
+        }
     }
     None
+}
+
+/// Whether a name begins in the middle of another word.
+fn is_within_word(text: &str, at: usize) -> bool {
+    let begins_capital = text[at..].bytes().next().is_some_and(|byte| byte.is_ascii_uppercase());
+    let before = text[..at].bytes().next_back();
+    before.is_some_and(|byte| {
+        byte.is_ascii_uppercase() || byte.is_ascii_lowercase() && !begins_capital
+    })
+}
+
+fn is_of_value(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '/' | '=' | '~' | '.' | '-' | '|')
 }
 
 /// Names of models, versions and files are made of short words, secrets are not.
@@ -131,7 +142,8 @@ pub(super) fn is_varied(value: &str) -> bool {
 /// What somebody types at a prompt; not the names of such things.
 pub(super) fn is_password(value: &str) -> bool {
     const WORDS: &[&str] = &[
-        "pass", "passwd", "password", "pwd", "secret", "test", "token", "user", "username", "xxx", "yyy",
+        "pass", "passwd", "password", "pwd", "secret", "test", "token", "user", "username", "xxx",
+        "yyy",
     ];
     let bare = value.trim_matches(['"', '\'', '\\', '{', '}', '>']);
     bare.len() >= 3
@@ -171,6 +183,8 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
 
 /// How far behind a vendor's name a value begins.
 const REACH_BYTES: usize = 56;
+/// Shorter ones are words and versions.
+const VALUE_MIN_BYTES: usize = 10;
 /// Words of prose between the two.
 const WORDS_MAX: usize = 4;
 
@@ -193,7 +207,11 @@ mod tests {
         for text in ["claude-3-5-sonnet-20241022", "v1.2.3", "authentication", "run-12"] {
             assert!(!is_provided(text), "{text}");
         }
-        for text in ["p8e-df2bf033038f25a2baa0918d79630140", "lV9ASPsd2P3d", "ABCD-1234-123456-abcdef-12345678"] {
+        for text in [
+            "p8e-df2bf033038f25a2baa0918d79630140",
+            "lV9ASPsd2P3d",
+            "ABCD-1234-123456-abcdef-12345678",
+        ] {
             assert!(is_provided(text), "{text}");
         }
     }

@@ -23,8 +23,8 @@ mod written;
 
 pub(crate) use alone::Alone;
 pub(crate) use written::Source;
-pub use written::{Class, Severity};
 use written::WrittenRule;
+pub use written::{Class, Severity};
 
 /// Why rules are no rules: who wrote them has to mend the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -248,17 +248,6 @@ impl Rules {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
-    }
-
-    /// What a rule finds and how bad that is; none if there is no such rule.
-    #[must_use]
-    pub fn about(&self, id: &str) -> Option<(Class, Severity)> {
-        let rule = self.rules.iter().find(|rule| *rule.id == *id);
-        rule.map(|rule| (rule.class, rule.severity)).or_else(|| match id {
-            "private_key" => Some((Class::Credential, Severity::Critical)),
-            "password" | "secret" | "code" | "held" => Some((Class::Credential, Severity::High)),
-            _ => None,
-        })
     }
 }
 

@@ -114,7 +114,8 @@ impl Source {
             line: error.span().map_or(1, |span| line_at(span.start)),
             why: error.message().lines().next().unwrap_or_default().to_owned(),
         })?;
-        let with_line = |rule: Spanned<WrittenRule>| (line_at(rule.span().start), rule.into_inner());
+        let with_line =
+            |rule: Spanned<WrittenRule>| (line_at(rule.span().start), rule.into_inner());
         Ok((written.rule.into_iter().map(with_line).collect(), written.key_names))
     }
 }
