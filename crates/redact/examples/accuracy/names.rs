@@ -34,6 +34,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("easypost-test-api-token", &["easypost_api_token"]),
     ("generic-api-key", &["secret", "keyword_secret", "keyword_uuid"]),
     ("gcp-api-key", &["gcp_api_key"]),
+    ("github-pat", &["github_token"]),
     ("okta-access-token", &["okta_api_token", "okta_default_token"]),
     ("sidekiq-sensitive-url", &["sidekiq_secret"]),
     ("stripe-access-token", &["stripe_secret_key", "stripe_restricted_key"]),
