@@ -64,36 +64,52 @@ impl NameClass {
     }
 }
 
-/// The names, as the data file tells them.
+/// The names, as the rule files tell them.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct KeyNames {
     password: Names,
     code: Names,
     secret: Names,
-    #[serde(default)]
     counted: Names,
     weak: Names,
-    not: Names,
+    safe: Names,
 }
 
+/// Names of one class: sequences of words, written as in prose (`api key`).
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Names {
-    contains: Vec<String>,
-    suffix: Vec<String>,
-    exact: HashSet<String>,
+    /// Letters anywhere, also within a word.
+    within: Vec<String>,
+    /// Letters at the end, also within a word.
+    tail: Vec<String>,
+    /// Whole words anywhere, run together or not.
+    words: Vec<String>,
+    /// Whole words at the end.
+    ends: Vec<String>,
+    /// All of the name.
+    whole: HashSet<String>,
 }
 
 impl KeyNames {
+    /// Adds the names of another file.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.password.extend(more.password);
+        self.code.extend(more.code);
+        self.secret.extend(more.secret);
+        self.counted.extend(more.counted);
+        self.weak.extend(more.weak);
+        self.safe.extend(more.safe);
+    }
+
     /// What a field's name says of its value, if anything.
     pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {
         if name.len() > NAME_MAX_BYTES {
             return None;
         }
-        let letters = |b: u8| b.is_ascii_alphanumeric().then(|| b.to_ascii_lowercase() as char);
-        let name: String = name.bytes().filter_map(letters).collect();
-        if name.is_empty() || self.not.has(&name) {
+        let name = Name::new(name);
+        if name.letters.is_empty() || self.safe.has(&name) {
             return None;
         }
         [
@@ -116,10 +132,64 @@ impl KeyNames {
 }
 
 impl Names {
-    fn has(&self, name: &str) -> bool {
-        self.exact.contains(name)
-            || self.suffix.iter().any(|suffix| name.ends_with(suffix.as_str()))
-            || self.contains.iter().any(|part| name.contains(part.as_str()))
+    fn extend(&mut self, more: Self) {
+        let squash = |all: Vec<String>| all.into_iter().map(|words| words.replace(' ', ""));
+        self.within.extend(squash(more.within));
+        self.tail.extend(squash(more.tail));
+        self.words.extend(squash(more.words));
+        self.ends.extend(squash(more.ends));
+        self.whole.extend(squash(more.whole.into_iter().collect()));
+    }
+
+    fn has(&self, name: &Name) -> bool {
+        let letters = name.letters.as_str();
+        let is_at = |at: usize, words: &str| name.starts[at] && name.ends(at + words.len());
+        self.whole.contains(letters)
+            || self.whole.contains(&letters[..name.unnumbered])
+            || self.within.iter().any(|part| letters.contains(part.as_str()))
+            || self.tail.iter().any(|part| letters[..name.unnumbered].ends_with(part.as_str()))
+            || self.words.iter().any(|words| {
+                letters.match_indices(words.as_str()).any(|(at, words)| is_at(at, words))
+            })
+            || self.ends.iter().any(|words| {
+                let rest = letters[..name.unnumbered].strip_suffix(words.as_str());
+                rest.is_some_and(|rest| name.starts[rest.len()])
+            })
+    }
+}
+
+/// A name, run together, and where its words begin.
+struct Name {
+    letters: String,
+    starts: Vec<bool>,
+    /// Its length without a number at its end: `token_2`.
+    unnumbered: usize,
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let bytes = name.as_bytes();
+        let (mut letters, mut starts) = (String::with_capacity(bytes.len()), Vec::new());
+        for (at, byte) in bytes.iter().enumerate() {
+            if !byte.is_ascii_alphanumeric() {
+                continue;
+            }
+            let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
+            let after = bytes.get(at + 1).copied().unwrap_or(b' ');
+            let is_capital = byte.is_ascii_uppercase()
+                && (before.is_ascii_lowercase()
+                    || before.is_ascii_uppercase() && after.is_ascii_lowercase());
+            let is_other = byte.is_ascii_digit() != before.is_ascii_digit();
+            starts.push(is_capital || is_other || !before.is_ascii_alphanumeric());
+            letters.push(byte.to_ascii_lowercase() as char);
+        }
+        let unnumbered = letters.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        Self { letters, starts, unnumbered }
+    }
+
+    /// Whether a word ends there.
+    fn ends(&self, at: usize) -> bool {
+        self.starts.get(at).copied().unwrap_or(true)
     }
 }
 
@@ -172,4 +242,31 @@ fn is_word_of_code(value: &str) -> bool {
         "digest",
     ];
     WORDS.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Rules;
+
+    #[test]
+    fn a_name_counts_by_its_words_however_they_are_written() {
+        let rules = Rules::builtin();
+        for name in ["apiKey", "API_KEY", "x-api-key", "apikey", "openaiApiKey", "API key 2"] {
+            assert_eq!(rules.names.classify(name), Some(NameClass::Secret), "{name}");
+        }
+        for name in ["dbpassword", "DB_PASS", "userPwd", "Passphrase"] {
+            assert_eq!(rules.names.classify(name), Some(NameClass::Password), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_what_is_no_secret_are_safe() {
+        let rules = Rules::builtin();
+        let safe = "max_tokens author run_id token_count tokenizer keyboard monkey primaryKey \
+            public_key passing bypass compass token_type authenticated tokenUsage key";
+        for name in safe.split_whitespace() {
+            assert_eq!(rules.names.classify(name), None, "{name}");
+        }
+    }
 }

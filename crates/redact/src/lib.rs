@@ -22,7 +22,7 @@ mod view;
 
 pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;
-pub use rules::{Rules, RulesError};
+pub use rules::{Class, Fault, Rules, RulesError, Severity};
 pub use shape::Shape;
 pub use stream::{StreamError, StreamRedactor};
 pub use token::TokenKey;

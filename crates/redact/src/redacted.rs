@@ -3,11 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::rules::{Class, Severity};
+
 /// One replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule that found it.
     pub rule: Arc<str>,
+    /// What that rule finds.
+    pub class: Class,
+    /// How bad it is if it gets out.
+    pub severity: Severity,
     /// Where its replacement begins in the masked text, in bytes.
     pub start: usize,
 }
@@ -85,13 +91,15 @@ impl Out {
             encode(&redacted.text[done..finding.start], &mut self.text);
             done = finding.start;
             let start = self.text.len();
-            self.findings.push(Finding { rule: Arc::clone(&finding.rule), start });
+            self.findings.push(Finding { start, ..finding.clone() });
         }
         encode(&redacted.text[done..], &mut self.text);
     }
 
-    pub(crate) fn replace(&mut self, rule: &Arc<str>, token: &str) {
-        self.findings.push(Finding { rule: Arc::clone(rule), start: self.text.len() });
+    pub(crate) fn replace(&mut self, rule: &Arc<str>, about: (Class, Severity), token: &str) {
+        let (class, severity) = about;
+        let start = self.text.len();
+        self.findings.push(Finding { rule: Arc::clone(rule), class, severity, start });
         self.text.push_str(token);
     }
 }

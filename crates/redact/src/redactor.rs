@@ -9,7 +9,7 @@ use crate::key_name::NameClass;
 use crate::limits::NESTING_MAX;
 use crate::pem;
 use crate::redacted::{Out, Redacted, Withheld};
-use crate::rules::Rules;
+use crate::rules::{Class, Rules, Severity};
 use crate::scan::{HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
@@ -70,7 +70,11 @@ impl Redactor {
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
         let mut out = Out::default();
-        self.spans_into(text, 0..text.len(), &resolve(&scan(&self.rules, text)), &mut out);
+        let mut spans = resolve(&scan(&self.rules, text));
+        if spans.is_empty() {
+            spans = self.rules.alone.find(&self.rules.rules, text);
+        }
+        self.spans_into(text, 0..text.len(), &spans, &mut out);
         Redacted::of(text, out)
     }
 
@@ -80,7 +84,7 @@ impl Redactor {
     #[must_use]
     pub fn identity<'a>(&self, text: &'a str) -> Redacted<'a> {
         let masked = self.text(text);
-        let is_personal = masked.findings.iter().all(|finding| PERSONAL.contains(&&*finding.rule));
+        let is_personal = masked.findings.iter().all(|finding| finding.class.is_personal());
         if is_personal { Redacted::clean(text) } else { masked }
     }
 
@@ -139,7 +143,7 @@ impl Redactor {
         if let Some(class) = class.filter(|class| class.fits(text)) {
             return self.secret(text, class);
         }
-        if depth < NESTING_MAX && text.len() > 1 && looks_like_json(text) {
+        if depth < NESTING_MAX && text.len() > 1 && is_json(text) {
             return self.json_at(text, depth + 1, class);
         }
         self.text(text)
@@ -192,7 +196,15 @@ impl Redactor {
 
     pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
         let rule = self.name(name);
-        out.replace(rule, &self.key.token(rule, secret));
+        let about = match name {
+            HitName::Rule(index) => {
+                let rule = &self.rules.rules[index];
+                (rule.class, rule.severity)
+            }
+            HitName::Pem => (Class::Credential, Severity::Critical),
+            HitName::Named(_) => (Class::Credential, Severity::High),
+        };
+        out.replace(rule, about, &self.key.token(rule, secret));
     }
 
     /// Says that something was left out.
@@ -201,7 +213,7 @@ impl Redactor {
             Withheld::NotText => &self.names.not_text,
             Withheld::NotMultipart => &self.names.not_multipart,
         };
-        out.replace(rule, &format!("[withheld:{rule}]"));
+        out.replace(rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
@@ -222,11 +234,18 @@ impl Redactor {
     }
 }
 
+/// Whether a string in JSON is JSON itself. What only begins with a quote is prose or code, in which
+/// a name counts for the string behind it.
+fn is_json(text: &str) -> bool {
+    let begun = text.trim();
+    if begun.starts_with('"') {
+        return begun.len() > 1 && serde_json::from_str::<serde::de::IgnoredAny>(begun).is_ok();
+    }
+    looks_like_json(begun)
+}
+
 /// Told where the end of a text was replaced because it had to come out before its end was seen.
 pub(crate) const HELD: &str = "held";
-
-/// Rules about persons, not secrets.
-const PERSONAL: [&str; 1] = ["email"];
 
 const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate "];
 

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::check::Check;
 use crate::encoded;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
@@ -56,7 +55,7 @@ pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
 pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
     pem::scan(text, hits);
     let mut done: Vec<Done> = vec![Done::default(); rules.rules.len()];
-    for found in rules.literals.find_overlapping_iter(text) {
+    for found in rules.anchors.find_overlapping_iter(text) {
         for index in &rules.wakes[found.pattern().as_usize()] {
             let rule = &rules.rules[*index];
             let start = walk_back(text, found.start(), rule.back);
@@ -66,9 +65,9 @@ pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
             }
         }
     }
-    let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MIN).count();
-    for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| !rule.has_literals) {
-        if !rule.needs_digits || digits == DIGITS_MIN {
+    let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MAX).count();
+    for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.is_everywhere) {
+        if digits >= rule.digits {
             everywhere(index, rule, text, hits);
         }
     }
@@ -134,27 +133,28 @@ fn try_at(
     let whole = snap(text, whole.start..whole.end.max(secret.end));
     let secret = snap(text, secret);
     let mut hit = Hit { whole, secret, name: HitName::Rule(index), holds: false };
-    if rule.check == Check::Assignment {
+    if rule.is_assignment() {
         let name = captures.get_group(1).map_or(0..0, |span| span.range());
         assignment(rules, text, name, &mut hit);
-    } else if let Some(held) = rule.check.hold(text, hit.secret.clone()) {
+        hit.holds &= rule.hold(text, hit.secret.clone()).is_some();
+    } else if let Some(held) = rule.hold(text, hit.secret.clone()) {
         hit.secret = held;
         hit.holds = true;
     }
     // What has no digit has no part that has one.
-    let is_barren = matches!(rule.check, Check::Random | Check::Keyed)
-        && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
-    let until = (hit.holds || is_barren).then_some(hit.whole.end);
+    let is_barren =
+        rule.wants_digits() && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
+    let until = (hit.holds || is_barren).then_some(hit.secret.end);
     hits.push(hit);
     until
 }
 
-/// Tries a rule that has no literals.
+/// Tries a rule that has no anchors.
 fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
     let mut at = 0;
     while let Some(found) = rule.regex.search(&Input::new(text).span(at..text.len())) {
         let whole = found.range();
-        let held = rule.check.hold(text, whole.clone());
+        let held = rule.hold(text, whole.clone());
         let holds = held.is_some();
         let secret = held.unwrap_or_else(|| whole.clone());
         at = if holds { secret.end } else { whole.end };
@@ -213,5 +213,5 @@ fn snap(text: &str, range: Range<usize>) -> Range<usize> {
     text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end)
 }
 
-/// Fewer digits are no number of a person or an account.
-const DIGITS_MIN: usize = 9;
+/// No rule asks for more digits.
+const DIGITS_MAX: usize = 9;
