@@ -1,10 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
-mod encoded;
 mod form;
 mod json;
 mod key_name;
+mod layer;
 mod limits;
 mod machine;
 mod multipart;
@@ -18,7 +18,6 @@ mod sse;
 mod stream;
 mod text;
 mod token;
-mod view;
 
 pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;

@@ -36,8 +36,18 @@ pub(crate) const PART_HEAD_MAX_BYTES: usize = 8 * 1024;
 /// Most white space between a part's delimiter and the end of its line; senders write none.
 pub(crate) const PADDING_MAX_BYTES: usize = 64;
 
-/// Shortest run that is decoded from base64 or hex to look for secrets inside: 16 clear bytes.
-pub(crate) const ENCODED_MIN_BYTES: usize = 22;
+/// Shortest run of digits in which something encoded is looked for: twelve clear bytes in base64,
+/// eight in hex.
+pub(crate) const ENCODED_MIN_BYTES: usize = 16;
+
+/// Encodings within encodings that are read: JSON in a query in base64 in JSON.
+pub(crate) const LAYERS_MAX: usize = 4;
+
+/// What may be read of encodings beyond twice a text's length, for short texts.
+pub(crate) const READINGS_SPARE_BYTES: usize = 4 * 1024;
+
+/// Lines of base64 at the end of a text that are held back: 12 KiB of clear text.
+pub(crate) const LINES_HELD_BYTES: usize = 16 * 1024;
 
 /// Memory for each compiled pattern, far above what the built-in ones need.
 pub(crate) const PATTERN_MAX_BYTES: usize = 1 << 20;

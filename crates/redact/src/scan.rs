@@ -5,12 +5,11 @@ use std::ops::Range;
 use regex_automata::{Anchored, Input};
 
 use crate::check::Check;
-use crate::encoded;
+use crate::layer;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
 use crate::rules::{Back, Rule, Rules};
 use crate::token::is_token;
-use crate::view::View;
 
 /// A match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +38,7 @@ pub(crate) enum HitName {
 pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
     plain(rules, text, &mut hits);
-    for view in View::all(text) {
-        let mut inner = Vec::new();
-        plain(rules, view.text(), &mut inner);
-        hits.extend(inner.into_iter().filter(|hit| hit.holds).map(|hit| Hit {
-            whole: view.outside(&hit.whole),
-            secret: view.outside(&hit.secret),
-            ..hit
-        }));
-    }
-    encoded::scan(rules, text, &mut hits);
+    layer::scan(rules, text, &mut hits);
     hits
 }
 

@@ -7,10 +7,21 @@ fn redactor() -> Redactor {
 
 /// Fills `{a24}` and the like, so that no file of this project holds anything like a real secret.
 pub(crate) fn fill(template: &str) -> String {
+    fill_from(0x9e37_79b9_7f4a_7c15, template)
+}
+
+/// What every rule has to find.
+pub(crate) fn examples() -> Vec<String> {
+    let written: Written = toml::from_str(BUILTIN_TEXT).unwrap();
+    written.rule.iter().flat_map(|rule| &rule.yes).map(|template| fill(template)).collect()
+}
+
+/// As [`fill`], with letters from a seed, which is not zero.
+pub(crate) fn fill_from(seed: u64, template: &str) -> String {
     const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
     const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const DIGITS: &str = "0123456789";
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut state = seed;
     let mut out = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
