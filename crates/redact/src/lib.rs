@@ -8,6 +8,7 @@ mod layer;
 mod limits;
 mod machine;
 mod multipart;
+mod open;
 mod pem;
 mod redacted;
 mod redactor;
@@ -19,6 +20,7 @@ mod stream;
 mod text;
 mod token;
 
+pub use open::Wrapping;
 pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;
 pub use rules::{Rules, RulesError};

@@ -49,5 +49,24 @@ pub(crate) const READINGS_SPARE_BYTES: usize = 4 * 1024;
 /// Lines of base64 at the end of a text that are held back: 12 KiB of clear text.
 pub(crate) const LINES_HELD_BYTES: usize = 16 * 1024;
 
+/// What is held of a compressed body until it ends: three pieces and a state, in base64, that a
+/// record of the backbone still takes.
+pub(crate) const CLOSED_MAX_BYTES: usize = 192 * 1024;
+
+/// What a compressed body may become: ten times of what a record shows.
+pub(crate) const OPENED_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// By how much, at most: logs and state shrink to a hundredth, bombs to a thousandth and less.
+pub(crate) const OPENED_RATIO_MAX: usize = 200;
+
+/// What a small body may become all the same.
+pub(crate) const OPENED_SPARE_BYTES: usize = 64 * 1024;
+
+/// Codings one over the other.
+pub(crate) const CODINGS_MAX: usize = 4;
+
+/// The beginning of a body that says what it is.
+pub(crate) const SNIFF_BYTES: usize = 512;
+
 /// Memory for each compiled pattern, far above what the built-in ones need.
 pub(crate) const PATTERN_MAX_BYTES: usize = 1 << 20;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::form::FormStream;
 use crate::json::JsonStream;
 use crate::multipart::MultipartStream;
+use crate::open::OpenedStream;
 use crate::redacted::{Finding, Out};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
@@ -25,6 +26,7 @@ pub(crate) enum Machine {
     Multipart(Box<MultipartStream>),
     /// Each piece is base64 of its own; masked as text of one character for each byte.
     Bytes(TextStream),
+    Opened(Box<OpenedStream>),
 }
 
 impl Machine {
@@ -39,6 +41,9 @@ impl Machine {
                 Self::Multipart(Box::new(MultipartStream::new(boundary.as_deref())))
             }
             Shape::Bytes => Self::Bytes(TextStream::default()),
+            Shape::Wrapped(wrapping, shape) => {
+                Self::Opened(Box::new(OpenedStream::new(wrapping, *shape)))
+            }
         }
     }
 
@@ -59,6 +64,7 @@ impl Machine {
             Self::Sse(sse) => sse.push(redactor, piece, done, out),
             Self::Form(form) => form.push(redactor, piece, done, out),
             Self::Multipart(parts) => parts.push(redactor, piece.as_bytes(), done, out),
+            Self::Opened(opened) => opened.push(redactor, piece.as_bytes(), done, out),
             Self::Bytes(text) => {
                 // What is no base64 after all is masked as the text that it is.
                 let decoded = STANDARD.decode(piece).ok().map(|bytes| one_char_each(&bytes));
@@ -83,6 +89,7 @@ impl Machine {
             Self::Sse(sse) => sse.flush(redactor, out),
             Self::Form(form) => form.flush(redactor, out),
             Self::Multipart(parts) => parts.flush(redactor, out),
+            Self::Opened(opened) => opened.flush(redactor, out),
             Self::Bytes(text) => {
                 let mut inner = Out::default();
                 text.flush(redactor, &mut inner);
@@ -100,6 +107,7 @@ impl Machine {
             Self::Sse(sse) => sse.has_tail(),
             Self::Form(form) => form.has_tail(),
             Self::Multipart(parts) => parts.has_tail(),
+            Self::Opened(opened) => opened.has_tail(),
         }
     }
 
@@ -112,6 +120,7 @@ impl Machine {
             Self::Sse(sse) => sse.is_new(),
             Self::Form(form) => form.is_new(),
             Self::Multipart(parts) => parts.is_new(),
+            Self::Opened(opened) => opened.is_new(),
         }
     }
 
@@ -123,6 +132,7 @@ impl Machine {
             Self::Sse(sse) => sse.held_bytes(),
             Self::Form(form) => form.held_bytes(),
             Self::Multipart(parts) => parts.held_bytes(),
+            Self::Opened(opened) => opened.held_bytes(),
         }
     }
 }

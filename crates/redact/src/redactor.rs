@@ -31,8 +31,6 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
-    not_text: Arc<str>,
-    not_multipart: Arc<str>,
 }
 
 impl Redactor {
@@ -45,8 +43,6 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
-            not_text: Withheld::NotText.code().into(),
-            not_multipart: Withheld::NotMultipart.code().into(),
         };
         Self { rules, key, names }
     }
@@ -197,11 +193,8 @@ impl Redactor {
 
     /// Says that something was left out.
     pub(crate) fn withhold(&self, why: Withheld, out: &mut Out) {
-        let rule = match why {
-            Withheld::NotText => &self.names.not_text,
-            Withheld::NotMultipart => &self.names.not_multipart,
-        };
-        out.replace(rule, &format!("[withheld:{rule}]"));
+        let rule: Arc<str> = why.code().into();
+        out.replace(&rule, &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::multipart::boundary_of;
+use crate::open::Wrapping;
 
 /// How a body is walked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,9 +22,21 @@ pub enum Shape {
     Multipart(Option<String>),
     /// Bytes that are no text, in base64.
     Bytes,
+    /// A body of a shape that has to be opened first.
+    Wrapped(Wrapping, Box<Shape>),
 }
 
 impl Shape {
+    /// The shape of a body whose head names this media type and these codings.
+    #[must_use]
+    pub fn of_head(media_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+        let shape = media_type.map_or(Self::Unknown, Self::of_media_type);
+        match Wrapping::of_head(content_encoding, media_type) {
+            Some(wrapping) => Self::Wrapped(wrapping, Box::new(shape)),
+            None => shape,
+        }
+    }
+
     /// The shape of a payload of this media type, as `payload_type` has it.
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Self {

@@ -58,6 +58,58 @@ pub const ENCODINGS: &[(&str, fn(&str) -> String)] = &[
     ("soft_hyphen", |text| sprinkled(text, &["\u{ad}", "\u{feff}", "\u{200d}"])),
 ];
 
+/// Bodies: by name, with what their heads say of coding and media type.
+pub const BODIES: &[(&str, &str, &str, fn(&str) -> Vec<u8>)] = &[
+    ("gzip", "gzip", "text/plain", |text| gzip(text.as_bytes())),
+    ("gzip_unsaid", "", "text/plain", |text| gzip(text.as_bytes())),
+    ("deflate", "deflate", "text/plain", |text| zlib(text.as_bytes())),
+    ("deflate_raw", "deflate", "text/plain", |text| deflate(text.as_bytes())),
+    ("br", "br", "application/json", |text| brotli(json(text).as_bytes())),
+    ("zstd", "zstd", "application/json", |text| zstd(json(text).as_bytes())),
+    ("gzip_br", "gzip, br", "text/plain", |text| brotli(&gzip(text.as_bytes()))),
+    ("utf16", "", "text/plain", |text| utf16("\u{feff}", text, u16::to_le_bytes)),
+    ("utf16be", "", "text/plain; charset=UTF-16BE", |text| utf16("", text, u16::to_be_bytes)),
+    ("utf16le_gzip", "gzip", "application/json; charset=utf-16le", |text| {
+        gzip(&utf16("", &json(text), u16::to_le_bytes))
+    }),
+    ("latin1", "", "text/plain; charset=iso-8859-1", |text| {
+        let as_byte = |c: char| u8::try_from(u32::from(c)).unwrap_or(b'?');
+        std::iter::once(0xe9).chain(text.chars().map(as_byte)).collect()
+    }),
+    ("sse", "", "text/event-stream", |text| {
+        format!("event: x\ndata: {}\n\n", json(text)).into_bytes()
+    }),
+];
+
+fn read(mut reader: impl std::io::Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map(|_| bytes).unwrap_or_default()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    read(flate2::read::GzEncoder::new(bytes, flate2::Compression::default()))
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    read(flate2::read::ZlibEncoder::new(bytes, flate2::Compression::default()))
+}
+
+fn deflate(bytes: &[u8]) -> Vec<u8> {
+    read(flate2::read::DeflateEncoder::new(bytes, flate2::Compression::default()))
+}
+
+fn brotli(bytes: &[u8]) -> Vec<u8> {
+    read(brotli::CompressorReader::new(bytes, 4096, 5, 20))
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 3).unwrap_or_default()
+}
+
+fn utf16(mark: &str, text: &str, write: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    mark.encode_utf16().chain(text.encode_utf16()).flat_map(write).collect()
+}
+
 fn json(text: &str) -> String {
     serde_json::json!({"content": text, "n": 1}).to_string()
 }
@@ -113,9 +165,12 @@ fn backslashes(text: &str) -> String {
     })
 }
 
+/// As `printf %q` has it.
 fn shell_backslash(text: &str) -> String {
+    if text.contains(|c: char| c.is_control()) {
+        return format!("$'{}'", backslashes(text));
+    }
     characters(text, |c| match c {
-        '\n' => "$'\\n'".to_owned(),
         _ if c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_./:=@,+".contains(c) => {
             format!("\\{c}")
         }
