@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod delta;
 mod form;
 mod json;
 mod key_name;

@@ -49,6 +49,20 @@ pub(crate) const READINGS_SPARE_BYTES: usize = 4 * 1024;
 /// Lines of base64 at the end of a text that are held back: 12 KiB of clear text.
 pub(crate) const LINES_HELD_BYTES: usize = 16 * 1024;
 
+/// Longest event whose values are joined with those of others; a longer one is masked by itself.
+pub(crate) const EVENT_MAX_BYTES: usize = 32 * 1024;
+
+/// Events that wait for the end of what may be a secret: beyond it the oldest come out masked. A
+/// model's word is 300 bytes of events, and 1 KiB in LangGraph.
+pub(crate) const EVENTS_HELD_MAX_BYTES: usize = 64 * 1024;
+
+/// The end of a value that waits because a secret may have begun there: a name, what stands behind
+/// it, and what goes on to the end of its word.
+pub(crate) const VALUE_TAIL_BYTES: usize = 128;
+
+/// Values of one stream that are joined at the same time: choices, and calls of tools.
+pub(crate) const VALUES_MAX: usize = 64;
+
 /// What is held of a compressed body until it ends: three pieces and a state, in base64, that a
 /// record of the backbone still takes.
 pub(crate) const CLOSED_MAX_BYTES: usize = 192 * 1024;

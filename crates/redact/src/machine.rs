@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::delta::DeltaStream;
 use crate::form::FormStream;
 use crate::json::JsonStream;
 use crate::multipart::MultipartStream;
@@ -11,7 +12,6 @@ use crate::open::OpenedStream;
 use crate::redacted::{Finding, Out};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
-use crate::sse::SseStream;
 use crate::text::TextStream;
 
 /// The state of a body between two pieces.
@@ -21,7 +21,7 @@ pub(crate) enum Machine {
     Unknown(String),
     Text(TextStream),
     Json(Box<JsonStream>),
-    Sse(Box<SseStream>),
+    Sse(Box<DeltaStream>),
     Form(FormStream),
     Multipart(Box<MultipartStream>),
     /// Each piece is base64 of its own; masked as text of one character for each byte.

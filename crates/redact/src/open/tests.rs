@@ -6,7 +6,7 @@ use super::*;
 use crate::rules::tests::{examples, fill};
 use crate::{Rules, TokenKey};
 
-#[expect(dead_code, reason = "the other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../../examples/encodings/mod.rs"]
 mod encodings;
 
