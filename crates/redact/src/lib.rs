@@ -28,3 +28,7 @@ pub use rules::{Rules, RulesError};
 pub use shape::Shape;
 pub use stream::{StreamError, StreamRedactor};
 pub use token::TokenKey;
+
+#[cfg(test)]
+#[path = "../examples/encodings/mod.rs"]
+mod encodings;

@@ -6,8 +6,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// By name.
-pub const ENCODINGS: &[(&str, fn(&str) -> String)] = &[
+/// A name, and what writes a text so.
+pub type Encoding = (&'static str, fn(&str) -> String);
+
+/// Of texts.
+pub const ENCODINGS: &[Encoding] = &[
     ("raw", str::to_owned),
     ("json", json),
     ("json_in_json", |text| json(&json(text))),
@@ -58,8 +61,11 @@ pub const ENCODINGS: &[(&str, fn(&str) -> String)] = &[
     ("soft_hyphen", |text| sprinkled(text, &["\u{ad}", "\u{feff}", "\u{200d}"])),
 ];
 
-/// Bodies: by name, with what their heads say of coding and media type.
-pub const BODIES: &[(&str, &str, &str, fn(&str) -> Vec<u8>)] = &[
+/// A name, what a body's head says of coding and media type, and what writes a text as such a body.
+pub type Wrap = (&'static str, &'static str, &'static str, fn(&str) -> Vec<u8>);
+
+/// Of bodies.
+pub const BODIES: &[Wrap] = &[
     ("gzip", "gzip", "text/plain", |text| gzip(text.as_bytes())),
     ("gzip_unsaid", "", "text/plain", |text| gzip(text.as_bytes())),
     ("deflate", "deflate", "text/plain", |text| zlib(text.as_bytes())),

@@ -48,7 +48,7 @@ fn read(digits: &Digits<'_>, start: usize) -> (Reading, usize) {
         }
         map.add_many((begun, 3), (digits.lines.place(from), 4), (at - from) / 4);
         let is_line_read = at == from + left / 4 * 4;
-        if is_line_read && left > 0 && left % 4 == 0 {
+        if is_line_read && left > 0 && left.is_multiple_of(4) {
             continue;
         }
         // A group on two lines.

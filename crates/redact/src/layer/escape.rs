@@ -78,8 +78,10 @@ struct Search<'a> {
     kinds: [Kind; 3],
 }
 
+type Find = fn(&[u8]) -> Option<usize>;
+
 struct Kind {
-    find: fn(&[u8]) -> Option<usize>,
+    find: Find,
     /// The next escape of the kind; none once there are no more.
     next: Option<usize>,
 }
@@ -88,7 +90,7 @@ impl<'a> Search<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let is_ascii = bytes.is_ascii();
         let unseen = |bytes: &[u8]| memchr::memchr3(0xc2, 0xe2, 0xef, bytes);
-        let finds: [fn(&[u8]) -> Option<usize>; 3] = [
+        let finds: [Find; 3] = [
             |bytes| memchr::memchr3(b'%', b'\\', b'&', bytes),
             |bytes| memchr::memchr(b'\'', bytes),
             if is_ascii { |_| None } else { unseen },

@@ -1,5 +1,7 @@
 //! Text in hex.
 
+use std::ops::Range;
+
 use crate::layer::base64::{BEYOND, CLEAR, KINDS};
 use crate::layer::map::Map;
 use crate::layer::runs::Digits;
@@ -14,27 +16,45 @@ pub(super) fn readings(digits: &Digits<'_>, at: usize, take: &mut impl FnMut(Rea
     for offset in 0..2 {
         let mut place = start + offset;
         while place + 2 * PAIRS_MIN <= end {
-            place = stretch(digits, place, end, take);
+            // The last of them that is no clear byte: no row goes on over it.
+            let other = (0..PAIRS_MIN).rev().find(|pair| kind(bytes, place + 2 * pair) != CLEAR);
+            place = match other {
+                Some(pair) => place + 2 * (pair + 1),
+                None => stretch(digits, start + offset..end, place, take),
+            };
         }
     }
     end
 }
 
-/// Reads one stretch of text, if it is long enough; says where the next could begin.
-fn stretch(digits: &Digits<'_>, start: usize, end: usize, take: &mut impl FnMut(Reading)) -> usize {
-    let pairs = digits.bytes[start..end].chunks_exact(2);
-    let read: Vec<u8> = pairs
-        .map(|pair| DIGITS[usize::from(pair[0])] << 4 | DIGITS[usize::from(pair[1])])
-        .take_while(|byte| KINDS[usize::from(*byte)] & (CLEAR | BEYOND) != 0)
-        .collect();
-    let behind = start + 2 * (read.len() + 1);
-    let clear = read.iter().filter(|byte| KINDS[usize::from(**byte)] & CLEAR != 0).count();
-    let has_letter = digits.bytes[start..start + 2 * read.len()].iter().any(|b| *b > b'9');
+/// What the byte is that two digits stand for.
+fn kind(bytes: &[u8], place: usize) -> u8 {
+    KINDS[usize::from(byte(bytes, place))]
+}
+
+fn byte(bytes: &[u8], place: usize) -> u8 {
+    DIGITS[usize::from(bytes[place])] << 4 | DIGITS[usize::from(bytes[place + 1])]
+}
+
+/// Reads the text around a place of a run; says where it ends.
+fn stretch(
+    digits: &Digits<'_>,
+    run: Range<usize>,
+    place: usize,
+    take: &mut impl FnMut(Reading),
+) -> usize {
+    let bytes = &digits.bytes;
+    let is_text = |at: &usize| kind(bytes, *at) & (CLEAR | BEYOND) != 0;
+    let back = (1..=(place - run.start) / 2).map(|pair| place - 2 * pair).take_while(is_text);
+    let start = place - 2 * back.count();
+    let pairs = (0..(run.end - start) / 2).map(|pair| start + 2 * pair).take_while(is_text).count();
+    let end = start + 2 * pairs;
     // Numbers stand for text as often as not, if it may be short.
-    let least = if has_letter { PAIRS_MIN } else { NUMBER_PAIRS_MIN };
-    if read.len() < least || clear * 4 < read.len() * 3 {
-        return behind;
+    let has_letter = bytes[start..end].iter().any(|digit| *digit > b'9');
+    if !has_letter && pairs < NUMBER_PAIRS_MIN {
+        return end;
     }
+    let read: Vec<u8> = (0..pairs).map(|pair| byte(bytes, start + 2 * pair)).collect();
     let mut map = Map::starting_at(digits.lines.place(start));
     let mut inside = 0;
     while inside < read.len() {
@@ -49,7 +69,7 @@ fn stretch(digits: &Digits<'_>, start: usize, end: usize, take: &mut impl FnMut(
         inside += on_line.max(1);
     }
     take(Reading { text: text_of(read), map });
-    behind
+    end
 }
 
 pub(super) const NO_DIGIT: u8 = 0xff;

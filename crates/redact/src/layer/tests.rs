@@ -4,11 +4,7 @@ use super::*;
 use crate::rules::tests::{examples, fill_from};
 use crate::{Redactor, Shape, TokenKey};
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../../examples/encodings/mod.rs"]
-mod encodings;
-
-use encodings::ENCODINGS;
+use crate::encodings::ENCODINGS;
 
 fn redactor() -> Redactor {
     Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]))

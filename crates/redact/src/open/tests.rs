@@ -6,11 +6,7 @@ use super::*;
 use crate::rules::tests::{examples, fill};
 use crate::{Rules, TokenKey};
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "../../examples/encodings/mod.rs"]
-mod encodings;
-
-use encodings::BODIES;
+use crate::encodings::BODIES;
 
 fn redactor() -> Redactor {
     Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]))
