@@ -41,7 +41,12 @@ fn read(digits: &Digits<'_>, start: usize) -> (Reading, usize) {
     loop {
         let left = digits.lines.left(at);
         let (begun, from) = (read.len(), at);
-        for four in digits.bytes[at..at + left].chunks_exact(4) {
+        for sixteen in digits.bytes[at..at + left].chunks_exact(16) {
+            let Some(twelve) = groups(sixteen) else { break };
+            read.extend_from_slice(&twelve);
+            at += 16;
+        }
+        for four in digits.bytes[at..from + left].chunks_exact(4) {
             let Some(three) = group(four).filter(|three| is_text(*three)) else { break };
             read.extend_from_slice(&three.to_be_bytes()[1..]);
             at += 4;
@@ -81,6 +86,22 @@ fn rest(digits: &Digits<'_>, from: usize, read: &mut Vec<u8>, map: &mut Map) {
         map.add((read.len(), text), (place, digits.lines.place(from + count - 1) + 1 - place));
         read.extend_from_slice(&whole[..text]);
     }
+}
+
+/// What sixteen digits stand for, if all of it is plainly text.
+fn groups(sixteen: &[u8]) -> Option<[u8; 12]> {
+    let mut twelve = [0; 12];
+    let mut all = 0;
+    let mut high = 0x0040_4040;
+    for (four, three) in sixteen.chunks_exact(4).zip(twelve.chunks_exact_mut(3)) {
+        let value = |at: usize| u32::from(VALUES[usize::from(four[at])]);
+        let (a, b, c, d) = (value(0), value(1), value(2), value(3));
+        let bytes = a << 18 | b << 12 | c << 6 | d;
+        all |= a | b | c | d;
+        high &= bytes | bytes << 1;
+        three.copy_from_slice(&bytes.to_be_bytes()[1..]);
+    }
+    (all < u32::from(NO_DIGIT) && high == 0x0040_4040).then_some(twelve)
 }
 
 /// What four digits stand for: three bytes.

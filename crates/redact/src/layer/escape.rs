@@ -44,31 +44,31 @@ fn queries(bytes: &[u8], take: &mut impl FnMut(Reading)) {
     }
 }
 
-/// One character's escape.
+/// One character's escape. Small, since there may be one for each two bytes; none is longer than 12.
 #[derive(Clone, Copy)]
 struct Unit {
     /// The character, in UTF-8 or as the byte that is named.
     bytes: [u8; 4],
-    read: usize,
+    read: u8,
     /// How many bytes of the text it takes, and how many more before it.
-    stood: usize,
-    before: usize,
+    stood: u8,
+    before: u8,
 }
 
 impl Unit {
     const fn byte(byte: u8, stood: usize) -> Self {
-        Self { bytes: [byte, 0, 0, 0], read: 1, stood, before: 0 }
+        Self { bytes: [byte, 0, 0, 0], read: 1, stood: stood as u8, before: 0 }
     }
 
     const fn nothing(stood: usize) -> Self {
-        Self { bytes: [0; 4], read: 0, stood, before: 0 }
+        Self { bytes: [0; 4], read: 0, stood: stood as u8, before: 0 }
     }
 
     fn code(code: u32, stood: usize) -> Self {
         let mut bytes = [0; 4];
         let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-        let read = character.encode_utf8(&mut bytes).len();
-        Self { bytes, read, stood, before: 0 }
+        let read = character.encode_utf8(&mut bytes).len() as u8;
+        Self { bytes, read, stood: stood as u8, before: 0 }
     }
 }
 
@@ -174,11 +174,16 @@ fn window(bytes: &[u8], start: usize, plus_is_blank: bool) -> (Reading, usize, b
         };
         has_percent |= bytes[at] == b'%';
         // What stands before belongs to it only where it stands as it is.
-        let before = unit.before.min(at - literal);
+        let before = usize::from(unit.before).min(at - literal);
         read.truncate(read.len() - before);
-        map.add((read.len(), unit.read), (at - before, unit.stood + before));
-        read.extend_from_slice(&unit.bytes[..unit.read]);
-        at += unit.stood;
+        let (length, stood) = (usize::from(unit.read), usize::from(unit.stood));
+        map.add((read.len(), length), (at - before, stood + before));
+        if length == 1 {
+            read.push(unit.bytes[0]);
+        } else {
+            read.extend_from_slice(&unit.bytes[..length]);
+        }
+        at += stood;
         last = at;
     }
     (Reading { text: text_of(read), map }, at, has_percent && has_plus)
@@ -240,7 +245,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
 /// How far before an escape its surroundings begin.
 const BEFORE_BYTES: usize = 256;
 
-const IS_SPECIAL: [bool; 256] = {
+static IS_SPECIAL: [bool; 256] = {
     let mut special = [false; 256];
     let bytes = [b'%', b'\\', b'&', b'\'', b'+', 0xc2, 0xe2, 0xef];
     let mut at = 0;

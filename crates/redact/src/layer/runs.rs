@@ -81,7 +81,10 @@ impl<'a> Digits<'a> {
     fn new(bytes: &'a [u8], lines: &'a Lines) -> Self {
         let digits = match lines.0.as_slice() {
             [line] => bytes[line.clone()].into(),
-            lines => lines.iter().flat_map(|line| &bytes[line.clone()]).copied().collect(),
+            lines => {
+                let lines = lines.iter().map(|line| &bytes[line.clone()]);
+                lines.collect::<Vec<_>>().concat().into()
+            }
         };
         Self { bytes: digits, lines }
     }
@@ -124,11 +127,17 @@ impl<'a> Digits<'a> {
 
     /// What each of eight digits could be in a group that stands for ASCII; zero behind the end.
     fn flags(&self, at: usize) -> u64 {
-        let mut eight = [0; 8];
         let digits = self.bytes.get(at..).unwrap_or_default();
-        for (flags, digit) in eight.iter_mut().zip(digits) {
-            *flags = FLAGS[usize::from(*digit)];
-        }
+        let eight = match digits.first_chunk::<8>() {
+            Some(eight) => eight.map(|digit| FLAGS[usize::from(digit)]),
+            None => {
+                let mut eight = [0; 8];
+                for (flags, digit) in eight.iter_mut().zip(digits) {
+                    *flags = FLAGS[usize::from(*digit)];
+                }
+                eight
+            }
+        };
         u64::from_le_bytes(eight)
     }
 }
@@ -167,7 +176,7 @@ fn next_line(bytes: &[u8], from: usize) -> Option<Range<usize>> {
 
 /// What a byte could be: the first digit of a group of ASCII, the second, the third; a digit of
 /// hex; a digit at all.
-const FLAGS: [u8; 256] = {
+static FLAGS: [u8; 256] = {
     let mut flags = [0; 256];
     let mut byte = 0;
     while byte < 256 {
