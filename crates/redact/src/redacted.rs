@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::{Class, Severity};
 
 /// One replacement.
@@ -54,12 +56,26 @@ pub struct Out {
 }
 
 /// Why something was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Withheld {
     /// It is no text.
     NotText,
     /// It was to be a form in parts, and does not read as one.
     NotMultipart,
+    /// It is a picture.
+    Image,
+    /// It is sound or film.
+    Recording,
+    /// It is a PDF or the like, which nothing here reads.
+    Document,
+    /// It is an archive, or compressed more than its head tells.
+    Archive,
+    /// It is compressed in a way that nothing here reads.
+    UnknownEncoding,
+    /// What is compressed is damaged, or not all there.
+    Broken,
+    /// It is compressed, and too large to be opened.
+    OverBudget,
 }
 
 impl Withheld {
@@ -69,6 +85,13 @@ impl Withheld {
         match self {
             Self::NotText => "not_text",
             Self::NotMultipart => "not_multipart",
+            Self::Image => "image",
+            Self::Recording => "recording",
+            Self::Document => "document",
+            Self::Archive => "archive",
+            Self::UnknownEncoding => "unknown_encoding",
+            Self::Broken => "broken_encoding",
+            Self::OverBudget => "over_budget",
         }
     }
 }

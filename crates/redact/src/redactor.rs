@@ -31,8 +31,6 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
-    not_text: Arc<str>,
-    not_multipart: Arc<str>,
 }
 
 impl Redactor {
@@ -45,8 +43,6 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
-            not_text: Withheld::NotText.code().into(),
-            not_multipart: Withheld::NotMultipart.code().into(),
         };
         Self { rules, key, names }
     }
@@ -72,7 +68,7 @@ impl Redactor {
         let mut out = Out::default();
         let mut spans = resolve(&scan(&self.rules, text));
         if spans.is_empty() {
-            spans = self.rules.alone.find(&self.rules.rules, text);
+            spans = self.alone(text);
         }
         self.spans_into(text, 0..text.len(), &spans, &mut out);
         Redacted::of(text, out)
@@ -209,15 +205,17 @@ impl Redactor {
 
     /// Says that something was left out.
     pub(crate) fn withhold(&self, why: Withheld, out: &mut Out) {
-        let rule = match why {
-            Withheld::NotText => &self.names.not_text,
-            Withheld::NotMultipart => &self.names.not_multipart,
-        };
-        out.replace(rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
+        let rule: Arc<str> = why.code().into();
+        out.replace(&rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
         scan(&self.rules, text)
+    }
+
+    /// The spans in a whole text that is a value and nothing else.
+    pub(crate) fn alone(&self, text: &str) -> Vec<(Range<usize>, HitName)> {
+        self.rules.alone.find(&self.rules.rules, text)
     }
 
     fn name(&self, name: HitName) -> &Arc<str> {

@@ -4,12 +4,11 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::encoded;
+use crate::layer;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
 use crate::rules::{Back, Rule, Rules};
 use crate::token::is_token;
-use crate::view::View;
 
 /// A match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,38 +37,29 @@ pub(crate) enum HitName {
 pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
     plain(rules, text, &mut hits);
-    for view in View::all(text) {
-        let mut inner = Vec::new();
-        plain(rules, view.text(), &mut inner);
-        hits.extend(inner.into_iter().filter(|hit| hit.holds).map(|hit| Hit {
-            whole: view.outside(&hit.whole),
-            secret: view.outside(&hit.secret),
-            ..hit
-        }));
-    }
-    encoded::scan(rules, text, &mut hits);
+    layer::scan(rules, text, &mut hits);
     hits
 }
 
 /// The hits in a text as it stands, nothing decoded.
 pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
     pem::scan(text, hits);
-    let mut done: Vec<Done> = vec![Done::default(); rules.rules.len()];
+    let mut tried = Tried::default();
     for found in rules.anchors.find_overlapping_iter(text) {
         for index in &rules.wakes[found.pattern().as_usize()] {
             let rule = &rules.rules[*index];
             let start = walk_back(text, found.start(), rule.back);
-            let done = &mut done[*index];
+            let done = tried.of(*index, rules.rules.len());
             if done.passes(start) {
                 done.until = try_at(rules, *index, text, start, hits).unwrap_or(done.until);
             }
         }
     }
-    let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MAX).count();
-    for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| rule.is_everywhere) {
-        if digits >= rule.digits {
-            everywhere(index, rule, text, hits);
-        }
+    for index in rules.everywhere.find(&rules.rules, text) {
+        everywhere(index, &rules.rules[index], text, hits);
+    }
+    for hit in hits.iter_mut().filter(|hit| hit.holds) {
+        hit.holds = !is_in_token(text, &hit.secret);
     }
 }
 
@@ -106,6 +96,35 @@ impl Done {
     }
 }
 
+/// How far each rule has been. Most texts wake few of the hundreds.
+#[derive(Default)]
+struct Tried {
+    few: Vec<(usize, Done)>,
+    /// One for each rule, once there are more than a few.
+    all: Vec<Done>,
+}
+
+impl Tried {
+    fn of(&mut self, rule: usize, rules: usize) -> &mut Done {
+        if !self.all.is_empty() {
+            return &mut self.all[rule];
+        }
+        if let Some(place) = self.few.iter().position(|(known, _)| *known == rule) {
+            return &mut self.few[place].1;
+        }
+        if self.few.len() < FEW_RULES {
+            self.few.push((rule, Done::default()));
+            let last = self.few.len() - 1;
+            return &mut self.few[last].1;
+        }
+        self.all.resize(rules, Done::default());
+        for (known, done) in self.few.drain(..) {
+            self.all[known] = done;
+        }
+        &mut self.all[rule]
+    }
+}
+
 fn walk_back(text: &str, from: usize, back: Back) -> usize {
     let before = &text.as_bytes()[from.saturating_sub(BACK_BYTES)..from];
     from - before.iter().rev().take_while(|byte| back.goes_over(**byte)).count()
@@ -122,8 +141,9 @@ fn try_at(
     let rule = &rules.rules[index];
     let look = text.len().min(at + WINDOW_BYTES);
     let input = Input::new(text).span(at..look).anchored(Anchored::Yes);
-    let mut captures = rule.regex.create_captures();
-    rule.regex.search_captures(&input, &mut captures);
+    let regex = rule.pattern.regex();
+    let mut captures = regex.create_captures();
+    regex.search_captures(&input, &mut captures);
     let whole = captures.get_match()?.range();
     let group = (1..captures.group_len()).rev().find_map(|group| captures.get_group(group));
     let mut secret = group.map_or_else(|| whole.clone(), |span| span.range());
@@ -152,7 +172,7 @@ fn try_at(
 /// Tries a rule that has no anchors.
 fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
     let mut at = 0;
-    while let Some(found) = rule.regex.search(&Input::new(text).span(at..text.len())) {
+    while let Some(found) = rule.pattern.regex().search(&Input::new(text).span(at..text.len())) {
         let whole = found.range();
         let held = rule.hold(text, whole.clone());
         let holds = held.is_some();
@@ -189,6 +209,19 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
         && (!is_prose || is_quoted || (has_digit && value.len() >= 6));
 }
 
+/// Whether it is part of a token of ours: masked again, that would not be what it was.
+fn is_in_token(text: &str, secret: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let from = secret.start.saturating_sub(TOKEN_MAX_BYTES);
+    let to = bytes.len().min(secret.start + 1);
+    let Some(start) = memchr::memrchr(b'[', &bytes[from..to]).map(|at| from + at) else {
+        return false;
+    };
+    let far = bytes.len().min(start + TOKEN_MAX_BYTES);
+    let end = memchr::memchr(b']', &bytes[start..far]).map(|at| start + at + 1);
+    end.is_some_and(|end| secret.end <= end && text.get(start..end).is_some_and(is_token))
+}
+
 /// `self.config.password` and the like: names, not values.
 fn is_path(value: &str) -> bool {
     let mut parts = value.split('.');
@@ -213,5 +246,7 @@ fn snap(text: &str, range: Range<usize>) -> Range<usize> {
     text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end)
 }
 
-/// No rule asks for more digits.
-const DIGITS_MAX: usize = 9;
+/// As many are found again faster one by one than by their places in a table of all.
+const FEW_RULES: usize = 16;
+/// Longest name of a rule in a token, and what stands around it.
+const TOKEN_MAX_BYTES: usize = 128;

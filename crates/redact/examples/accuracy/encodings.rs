@@ -1,42 +1,31 @@
-//! Ways in which a text reaches the masker.
+//! Ways in which a text reaches the masker, and whether something is found in it then.
 
-use trailgate_redact::Shape;
+use trailgate_redact::{Redactor, Shape};
 
-/// A way, by its name.
-pub(crate) struct Encoding {
-    pub(crate) name: &'static str,
-    pub(crate) shape: fn() -> Shape,
-    pub(crate) encode: fn(&str) -> String,
+use crate::written::{BODIES, ENCODINGS};
+
+/// The name of each way, and whether something is found in `text` that comes so.
+pub(crate) fn found<'a>(
+    redactor: &'a Redactor,
+    text: &'a str,
+) -> impl Iterator<Item = (&'static str, bool)> + 'a {
+    let texts = ENCODINGS.iter().map(|(name, encode)| {
+        let encoded = encode(text);
+        let masked = match encoded {
+            ref url if url.starts_with(QUERY) => redactor.url(url),
+            ref json if json.starts_with(OBJECT) => redactor.json(json),
+            ref text => redactor.text(text),
+        };
+        (*name, !masked.findings.is_empty())
+    });
+    let bodies = BODIES.iter().map(|(name, coding, media_type, encode)| {
+        let shape = Shape::of_head(Some(media_type), Some(coding));
+        (*name, !redactor.bytes(shape, &encode(text)).findings.is_empty())
+    });
+    texts.chain(bodies)
 }
 
-/// All of them.
-pub(crate) const ENCODINGS: &[Encoding] = &[
-    Encoding { name: "raw", shape: || Shape::Text, encode: str::to_owned },
-    Encoding { name: "json", shape: || Shape::Json, encode: json },
-    Encoding { name: "json_in_json", shape: || Shape::Json, encode: |text| json(&json(text)) },
-    Encoding {
-        name: "slash",
-        shape: || Shape::Json,
-        encode: |text| json(text).replace('/', "\\/"),
-    },
-    Encoding { name: "percent", shape: || Shape::Text, encode: percent },
-    Encoding { name: "sse", shape: || Shape::Sse, encode: sse },
-];
-
-fn json(text: &str) -> String {
-    serde_json::json!({"role": "user", "content": text}).to_string()
-}
-
-fn percent(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
-fn sse(text: &str) -> String {
-    format!("event: messages/partial\ndata: {}\n\n", json(text))
-}
+/// How a path begins that was written around a text.
+const QUERY: &str = "/x?q=";
+/// How an object begins that was written around a text.
+const OBJECT: &str = "{\"content\":";

@@ -15,14 +15,16 @@ use std::path::{Path, PathBuf};
 use trailgate_redact::{Redactor, Rules, TokenKey};
 
 use crate::corpus::{Corpus, Row};
-use crate::encodings::ENCODINGS;
 
 mod clean;
 mod corpus;
+mod encoded;
 mod encodings;
 mod names;
 mod persons;
 mod secrets;
+#[path = "../encodings/mod.rs"]
+mod written;
 
 fn main() -> anyhow::Result<()> {
     let (flags, paths): (Vec<String>, Vec<String>) =
@@ -47,11 +49,7 @@ fn main() -> anyhow::Result<()> {
         if has_misses {
             report.misses.iter().for_each(|miss| println!("  {miss}"));
         }
-        if matches!(corpus.rows.first(), Some(Row::Secret { .. })) {
-            for encoding in ENCODINGS {
-                figures.extend(secrets::measure_encoded(&redactor, &corpus, encoding));
-            }
-        }
+        figures.extend(encoded::measure(&redactor, &corpus, has_misses));
     }
     if let Some(folder) = paths.get(1) {
         figures.extend(clean::measure(&redactor, Path::new(folder))?);

@@ -2,7 +2,7 @@
 
 use trailgate_redact::Redactor;
 
-use crate::corpus::{Corpus, Row, spans};
+use crate::corpus::{Corpus, Row, Span, spans};
 use crate::secrets::percent_of;
 use crate::{Report, percent};
 
@@ -14,7 +14,7 @@ pub(crate) fn measure_units(redactor: &Redactor, corpus: &Corpus) -> Report {
         let Row::Unit { recognizer, text, count } = row else { continue };
         let masked = redactor.text(text);
         let is_masked = !masked.findings.is_empty();
-        let is_known = !UNSUPPORTED.contains(&recognizer.as_str());
+        let is_known = is_supported(recognizer);
         if *count > 0 {
             cases += 1;
             found += usize::from(is_masked);
@@ -65,7 +65,7 @@ pub(crate) fn measure_sentences(redactor: &Redactor, corpus: &Corpus) -> Report 
                 |span: &std::ops::Range<usize>| span.start < gold.end && gold.start < span.end;
             ours.iter().any(|(rule, span)| kind_of(rule) == Some(kind) && meets(span))
         };
-        for span in gold.iter().filter(|span| KINDS.iter().any(|(kind, _)| *kind == span.kind)) {
+        for span in gold.iter().filter(|span| is_counted(span)) {
             there += 1;
             let is_found = overlap(&span.kind, &span.bytes(text));
             found += usize::from(is_found);
@@ -103,6 +103,16 @@ pub(crate) fn measure_sentences(redactor: &Redactor, corpus: &Corpus) -> Report 
         ],
         misses,
     }
+}
+
+/// Whether a type is masked at all.
+pub(crate) fn is_supported(recognizer: &str) -> bool {
+    !UNSUPPORTED.contains(&recognizer)
+}
+
+/// Whether it is one of the six types.
+pub(crate) fn is_counted(span: &Span) -> bool {
+    KINDS.iter().any(|(kind, _)| *kind == span.kind)
 }
 
 /// The six types that are counted in sentences, by what our rules for them begin with.

@@ -3,7 +3,6 @@
 use trailgate_redact::Redactor;
 
 use crate::corpus::{Corpus, Row};
-use crate::encodings::Encoding;
 use crate::names::correspond;
 use crate::{Report, percent};
 
@@ -41,23 +40,6 @@ pub(crate) fn measure(redactor: &Redactor, corpus: &Corpus) -> Report {
         ],
         misses,
     }
-}
-
-/// The same secrets in another encoding.
-pub(crate) fn measure_encoded(
-    redactor: &Redactor,
-    corpus: &Corpus,
-    encoding: &Encoding,
-) -> Option<String> {
-    let (mut secrets, mut found) = (0, 0);
-    for row in &corpus.rows {
-        let Row::Secret { secret: true, text, .. } = row else { continue };
-        let masked = redactor.body((encoding.shape)(), &(encoding.encode)(text)).findings.len();
-        secrets += 1;
-        found += usize::from(masked > 0);
-    }
-    let recall = percent(found, secrets);
-    (secrets > 0).then(|| format!("{}_{}.recall {recall:.2} %", corpus.name, encoding.name))
 }
 
 /// A part of nothing is nothing here.

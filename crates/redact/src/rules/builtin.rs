@@ -7,6 +7,7 @@ pub(crate) fn sources() -> Vec<Source> {
     let source = |(file, text): &(&str, &str)| Source {
         file: format!("built-in {file}"),
         text: (*text).to_owned(),
+        is_builtin: true,
     };
     FILES.iter().map(source).collect()
 }

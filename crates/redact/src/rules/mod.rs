@@ -9,19 +9,20 @@ use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use aws_lc_rs::digest;
-use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
 use serde::Deserialize;
 
 use crate::check::Check;
-use crate::key_name::KeyNames;
-use crate::limits::PATTERN_MAX_BYTES;
+use crate::key_name::{KeyNames, NameTable};
 
 mod alone;
 mod builtin;
+mod everywhere;
+mod pattern;
 mod written;
 
 pub(crate) use alone::Alone;
+pub(crate) use everywhere::Everywhere;
+use pattern::Pattern;
 pub(crate) use written::Source;
 use written::WrittenRule;
 pub use written::{Class, Severity};
@@ -91,7 +92,9 @@ pub enum Fault {
 pub struct Rules {
     version: String,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) names: KeyNames,
+    /// Those that are tried everywhere.
+    pub(crate) everywhere: Everywhere,
+    pub(crate) names: NameTable,
     pub(crate) anchors: AhoCorasick,
     /// For each anchor the rules that it wakes.
     pub(crate) wakes: Vec<Vec<usize>>,
@@ -101,14 +104,14 @@ pub struct Rules {
 /// One detector.
 pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
-    pub(crate) regex: Regex,
+    pub(crate) pattern: Pattern,
     pub(crate) back: Back,
     pub(crate) class: Class,
     pub(crate) severity: Severity,
     /// A text with fewer is not looked at.
-    pub(crate) digits: usize,
+    digits: usize,
     /// Whether nothing but its shape says where to look.
-    pub(crate) is_everywhere: bool,
+    is_everywhere: bool,
     checks: Vec<Check>,
     public: Vec<String>,
 }
@@ -228,7 +231,7 @@ impl Rules {
                     left.retain(|id| **id != rule.id);
                     continue;
                 }
-                let compiled = compile(&rule).map_err(wrong)?;
+                let compiled = compile(&rule, source.is_builtin).map_err(wrong)?;
                 anchors.add(&rule.anchors, rules.len());
                 if rule.alone {
                     alone.push((rules.len(), rule.shape));
@@ -241,7 +244,10 @@ impl Rules {
         }
         let alone = Alone::new(&alone).ok_or(RulesError::Anchors)?;
         let (anchors, wakes) = anchors.build()?;
-        Ok(Self { version: version(sources, off), rules, names, anchors, wakes, alone })
+        let names = names.compile().ok_or(RulesError::Anchors)?;
+        let everywhere = Everywhere::new(&rules).ok_or(RulesError::Anchors)?;
+        let version = version(sources, off);
+        Ok(Self { version, rules, everywhere, names, anchors, wakes, alone })
     }
 
     /// What is written beside each event that these rules masked: a hash of all their texts.
@@ -291,20 +297,15 @@ fn check_form(rule: &WrittenRule) -> Result<(), Fault> {
     Ok(())
 }
 
-fn compile(rule: &WrittenRule) -> Result<Rule, Fault> {
-    let regex = Regex::builder()
-        .configure(
-            Regex::config()
-                .nfa_size_limit(Some(PATTERN_MAX_BYTES))
-                .hybrid_cache_capacity(PATTERN_MAX_BYTES)
-                .utf8_empty(false),
-        )
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .build(&rule.pattern())
-        .map_err(|_| Fault::Shape)?;
+fn compile(rule: &WrittenRule, is_builtin: bool) -> Result<Rule, Fault> {
+    let pattern = if is_builtin {
+        Pattern::builtin(rule.pattern())
+    } else {
+        Pattern::written(rule.pattern())?
+    };
     Ok(Rule {
         id: rule.id.as_str().into(),
-        regex,
+        pattern,
         back: rule.back,
         class: rule.class,
         severity: rule.severity,
@@ -335,7 +336,7 @@ fn read(path: &Path) -> Result<Vec<Source>, RulesError> {
     }
     let source = |file: PathBuf| {
         let text = std::fs::read_to_string(&file).map_err(wrong)?;
-        Ok(Source { file: file.display().to_string(), text })
+        Ok(Source { file: file.display().to_string(), text, is_builtin: false })
     };
     files.into_iter().map(source).collect()
 }

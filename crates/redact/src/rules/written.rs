@@ -1,6 +1,6 @@
 //! Rules as people write them: TOML files, told with the line of whatever is wrong in them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{Back, RulesError};
@@ -8,7 +8,7 @@ use crate::check::Check;
 use crate::key_name::KeyNames;
 
 /// What a rule finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// What opens a door: a key, a token, a password.
@@ -40,7 +40,7 @@ impl Class {
 }
 
 /// How bad it is if it gets out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It helps an attacker who has more.
@@ -58,6 +58,8 @@ pub enum Severity {
 pub(crate) struct Source {
     pub(crate) file: String,
     pub(crate) text: String,
+    /// Tests have shown that its rules compile.
+    pub(crate) is_builtin: bool,
 }
 
 /// A file of rules.
