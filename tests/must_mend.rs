@@ -38,8 +38,24 @@ impl Ended {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stage_that_may_not_or_can_not_ends_and_says_why() {
     let mut stages = Stages::components(TablePlace::Bucket).await;
-    keys_that_are_none(&mut stages).await;
     a_bucket_that_refuses(&mut stages).await;
+    keys_that_are_none(&mut stages).await;
+    topics_without_a_right(&mut stages).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_ends_a_stage_that_needs_it() {
+    let mut stages = Stages::components(TablePlace::Folder).await;
+    // Without a bucket the archiver's table is a folder.
+    let table = stages.folder().join("table");
+    std::fs::create_dir_all(&table).unwrap();
+    let archiver = stages.recipe("archiver", "archiver").small_disk(&table, 16);
+    Ended::of(&archiver).await.says("archiver", &["disk full"]);
+    let data = stages.folder().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    let up = Recipe::of("trailgate").argument("up").argument("--data").argument(&data);
+    let up = up.argument("--listen").argument("127.0.0.1:0").small_disk(&data, 480);
+    Ended::of(&up).await.says("up", &["disk full"]);
 }
 
 async fn keys_that_are_none(stages: &mut Stages) {
@@ -63,6 +79,26 @@ async fn a_bucket_that_refuses(stages: &mut Stages) {
         let recipe = stages.recipe(stage, stage);
         let wrong = recipe.environment("TRAILGATE__TABLE__S3__SECRET_ACCESS_KEY", "wrong");
         Ended::of(&wrong).await.says(stage, &["access denied"]);
+    }
+}
+
+/// Each stage, and a topic without which it can't do its work.
+const NEEDED: [(&str, &str, &str); 5] = [
+    ("ingest-proxy", "Write", "audit.raw"),
+    ("masker", "Write", "audit.events"),
+    ("approver", "Read", "audit.holds"),
+    ("archiver", "Read", "audit.events"),
+    ("query", "Read", "audit.events"),
+];
+
+async fn topics_without_a_right(stages: &mut Stages) {
+    // What is refused is seen when there is something to do.
+    stages.recipe("ingest-proxy", "ingest-proxy").start().await.process().terminate().await;
+    for (stage, right, topic) in NEEDED {
+        stages.kafka.deny(right, topic);
+        let recipe = stages.recipe(stage, &format!("{stage}-denied"));
+        Ended::of(&recipe).await.says(stage, &[topic]);
+        stages.kafka.allow(topic);
     }
 }
 

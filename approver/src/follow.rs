@@ -19,16 +19,22 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Follows until `stop`. What fails is tried again, and said once.
-    pub(crate) async fn run(self, stop: Stop) {
+    ///
+    /// # Errors
+    /// If the backbone refuses: a person must act.
+    pub(crate) async fn run(self, stop: Stop) -> Result<(), BackboneError> {
         tokio::select! {
-            () = stop.asked() => {}
-            () = self.follow() => {}
+            () = stop.asked() => Ok(()),
+            refused = self.follow() => Err(refused),
         }
     }
 
-    async fn follow(&self) {
+    async fn follow(&self) -> BackboneError {
         loop {
             let ended = self.follow_once().await;
+            if ended.is_refusal() {
+                return ended;
+            }
             self.part.waits("approvals_not_read", &ended);
             tokio::time::sleep(RETRY_AFTER).await;
         }

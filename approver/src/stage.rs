@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use trailgate_envelope::{Deciders, KeysFolder, Sealer, SigningKey, Stage};
 use trailgate_identity::{Authenticator, Listener};
@@ -14,8 +15,8 @@ use trailgate_redact::{Redactor, Rules, TokenKey};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_topics::{
-    Backbone, Ended, ProcessorHandle, ProcessorSpec, RawSeal, RawWriter, RawWriterError, Refusals,
-    Topic, open_backbone, watch_backbone, watch_processor,
+    Backbone, BackboneError, Ended, ProcessorHandle, ProcessorSpec, RawSeal, RawWriter,
+    RawWriterError, Refusals, Topic, open_backbone, watch_backbone, watch_processor,
 };
 
 use crate::approver::Approver;
@@ -98,24 +99,36 @@ impl Bound {
             () = serving.as_mut() => return Ok(()),
             started = started => started?,
         };
-        let Running { handle, writer, follow } = started;
+        let Running { handle, writer, follow, mut following } = started;
         let stop = context.stop.clone();
         tokio::spawn(watch_backbone(Arc::clone(&ground.backbone), parts.backbone, stop.clone()));
         tokio::spawn(async move { ground.authenticator.look_ahead(&parts.issuers, &stop).await });
-        // A processor that fails ends the stage.
-        tokio::select! {
-            () = serving.as_mut() => {}
-            () = watch_processor(&handle, &parts.processor) => {
+        // A part that fails ends the stage.
+        let failing = async {
+            tokio::select! {
+                () = watch_processor(&handle, &parts.processor) => None,
+                followed = &mut following => Some(followed),
+            }
+        };
+        let followed = tokio::select! {
+            () = serving.as_mut() => None,
+            followed = failing => {
                 context.stop.ask();
                 serving.await;
+                followed
             }
-        }
+        };
         parts.processor.not_ready("stopping");
         desk.tasks.close();
         desk.tasks.wait().await;
         follow.ask();
+        let followed = match followed {
+            Some(followed) => followed,
+            None => following.await,
+        };
         let ended = handle.stop().await;
         writer.finish().await.context("approver's last events")?;
+        followed.context("approvals")?.context("approvals")?;
         match ended {
             Ended::Stopped => Ok(()),
             Ended::Failed(code) => anyhow::bail!("approver failed: {code}"),
@@ -136,6 +149,7 @@ struct Running {
     handle: ProcessorHandle,
     writer: RawWriter,
     follow: Stop,
+    following: JoinHandle<Result<(), BackboneError>>,
 }
 
 struct Keys {
@@ -216,12 +230,13 @@ async fn start(
         counts: desk.counts.clone(),
         part: parts.shown.clone(),
     };
-    tokio::spawn(follower.run(follow.clone()));
+    let following = tokio::spawn(follower.run(follow.clone()));
+    writer.stop_if_forbidden(&context.stop);
     let (recorder, appender) = (Arc::new(writer.clone()), ground.backbone.appender()?);
     let partitions = ground.backbone.partitions();
     // Set once: this runs once.
     let _ = desk.ready.set(Ready { recorder, appender, partitions });
-    Ok(Running { handle, writer, follow })
+    Ok(Running { handle, writer, follow, following })
 }
 
 fn spec(instance: String) -> ProcessorSpec {

@@ -30,9 +30,11 @@ fn how_far(error: RecordError) -> Unrecorded {
         RecordError::NotNow(
             AppendError::TimedOut
             | AppendError::TooLong
+            | AppendError::Forbidden
             | AppendError::Failed
             | AppendError::Closed,
         )
+        | RecordError::Forbidden
         | RecordError::TooLong
         | RecordError::Broken => Unrecorded::Unacknowledged,
     }

@@ -79,6 +79,7 @@ pub async fn run(config: Config, context: Context) -> anyhow::Result<()> {
     let part = context.health.part("backbone");
     let backbone = open_backbone(&config.backbone, Arc::clone(&context.clock))?;
     let Some(writer) = writer(&backbone, &keys, &context, &part).await? else { return Ok(()) };
+    writer.stop_if_forbidden(&context.stop);
     let holding = match policy {
         None => None,
         Some(policy) => match ground(&backbone, &context, &part).await? {

@@ -99,11 +99,14 @@ impl Follower {
     }
 
     /// Follows until `stop`. What fails is tried again; the tail's state says how it stands.
-    pub async fn run(self, stop: Stop) {
+    ///
+    /// # Errors
+    /// If the backbone refuses: a person must act.
+    pub async fn run(self, stop: Stop) -> Result<(), FollowError> {
         tokio::select! {
-            () = stop.asked() => {}
-            () = self.follow_table() => {}
-            () = self.follow_topic() => {}
+            () = stop.asked() => Ok(()),
+            () = self.follow_table() => Ok(()),
+            refused = self.follow_topic() => Err(refused),
         }
     }
 
@@ -122,10 +125,13 @@ impl Follower {
         }
     }
 
-    async fn follow_topic(&self) {
+    async fn follow_topic(&self) -> FollowError {
         loop {
             if let Err(error) = self.follow_once().await {
                 self.tail.unreachable();
+                if matches!(&error, FollowError::Backbone(refused) if refused.is_refusal()) {
+                    return error;
+                }
                 self.part.waits(error.awaited(), &error);
             }
             tokio::time::sleep(RETRY_AFTER).await;

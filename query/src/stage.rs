@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use trailgate_envelope::{KeysFolder, Sealer, Stage};
 use trailgate_identity::{Authenticator, Listener};
@@ -108,14 +109,26 @@ impl Bound {
         let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
         let started = start(&self.config, &ground, &context, &part, &desk, &follow);
         let mut serving = std::pin::pin!(serving);
-        let writer = tokio::select! {
+        let (writer, mut following) = tokio::select! {
             () = serving.as_mut() => return Ok(()),
             started = started => started?,
         };
-        serving.await;
+        let ended = tokio::select! {
+            () = serving.as_mut() => None,
+            ended = &mut following => {
+                context.stop.ask();
+                serving.await;
+                Some(ended)
+            }
+        };
         part.not_ready("stopping");
         follow.ask();
-        writer.finish().await.context("query's last events")
+        let ended = match ended {
+            Some(ended) => ended,
+            None => following.await,
+        };
+        writer.finish().await.context("query's last events")?;
+        ended.context("query's tail")?.context("query's tail")
     }
 }
 
@@ -127,7 +140,7 @@ async fn start(
     part: &Part,
     desk: &Desk,
     follow: &Stop,
-) -> anyhow::Result<RawWriter> {
+) -> anyhow::Result<(RawWriter, JoinHandle<Result<(), FollowError>>)> {
     let keys = ground.keys.load_sealing(Stage::Query).context("query's keys")?;
     let sealer = Sealer::new(keys.sender, keys.opening, Arc::clone(&context.clock));
     let sealer = Arc::new(sealer);
@@ -139,6 +152,7 @@ async fn start(
         }
         tokio::time::sleep(RETRY_AFTER).await;
     };
+    writer.stop_if_forbidden(&context.stop);
     let (backbone, watched) = (Arc::clone(&ground.backbone), context.health.part("query-backbone"));
     tokio::spawn(watch_backbone(backbone, watched, context.stop.clone()));
     let store = context.health.part("query-table");
@@ -158,11 +172,11 @@ async fn start(
     };
     let engine = Engine::new(tail, config.engine_limits()?)
         .map_err(|_| anyhow::anyhow!("query.scratch: can't be used"))?;
-    tokio::spawn(follower.run(follow.clone()));
+    let following = tokio::spawn(follower.run(follow.clone()));
     let ready = Ready { engine, recorder: Arc::new(writer.clone()) };
     // Set once: this runs once.
     let _ = desk.ready.set(ready);
-    Ok(writer)
+    Ok((writer, following))
 }
 
 async fn open_writer(

@@ -52,6 +52,13 @@ pub(crate) async fn bind(
     let taken =
         || format!("the issuer can't listen on {issuer}; choose another with --issuer-listen");
     let issuer = TcpListener::bind(issuer).await.with_context(taken)?;
+    if arguments.langgraph.is_some() && arguments.listen.port() != 0 {
+        // Let go at once: a taken address is said now, not when half of everything has started.
+        let listen = arguments.listen;
+        let taken =
+            || format!("the gateway can't listen on {listen}; choose another with --listen");
+        drop(TcpListener::bind(listen).await.with_context(taken)?);
+    }
     Ok(Ports {
         proxy: arguments.listen,
         query: query.address()?,

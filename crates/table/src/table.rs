@@ -48,7 +48,7 @@ impl Table {
         wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, TableError> {
         let table = Self::at(location, wrap)?;
-        if !table.log.is_delta_table_location().await? {
+        if !table.exists().await? {
             table.create(fields(|_| true)?).await?;
         }
         table.add_columns().await?;
@@ -62,11 +62,21 @@ impl Table {
     /// [`TableError::Absent`] if there is none (yet).
     pub async fn open(location: &TableLocation) -> Result<Self, TableError> {
         let table = Self::at(location, |store| store)?;
-        if !table.log.is_delta_table_location().await? {
+        if !table.exists().await? {
             return Err(TableError::Absent);
         }
         table.snapshot().await?;
         Ok(table)
+    }
+
+    /// Whether there is a table. The library does not tell a listing that is refused from one that
+    /// fails, so a read is tried first.
+    async fn exists(&self) -> Result<bool, TableError> {
+        match self.log.object_store(None).head(&Path::from(PROOF)).await {
+            Ok(_) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.log.is_delta_table_location().await?)
     }
 
     /// The newest version. Costs a look at the log's end, and what was committed since the last.

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use crate::fail::{OrGiveUp, give_up};
 use crate::limits::{END_MAX, LOG_TAIL_BYTES, POLL, START_MAX};
@@ -102,13 +103,22 @@ impl Child {
         if self.ended().is_none() {
             self.signal(libc::SIGTERM);
         }
-        let deadline = tokio::time::Instant::now() + END_MAX;
+        self.end_within(END_MAX, "did not end when asked to").await
+    }
+
+    /// Waits until it has ended by itself; ends the test with the end of the log if it does not.
+    pub(crate) async fn await_end(&mut self) -> ExitStatus {
+        self.end_within(END_MAX, "did not end by itself").await
+    }
+
+    async fn end_within(&mut self, patience: Duration, problem: &str) -> ExitStatus {
+        let deadline = tokio::time::Instant::now() + patience;
         loop {
             if let Some(status) = self.ended() {
                 return status;
             }
             if tokio::time::Instant::now() >= deadline {
-                self.complain("did not end when asked to");
+                self.complain(problem);
             }
             tokio::time::sleep(POLL).await;
         }

@@ -9,14 +9,14 @@ use tempfile::TempDir;
 
 use crate::child::Child;
 use crate::fail::{OrGiveUp, give_up};
-use crate::limits::START_MAX;
-use crate::wait::until_within;
 
 /// How a process of ours is started, as often as needed.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     binary: String,
     arguments: Vec<OsString>,
+    /// A folder that is replaced by a file system of this size, for this process alone.
+    small_disk: Option<(PathBuf, u32)>,
     environment: Vec<(String, String)>,
     ready: Option<String>,
     folder: Arc<TempDir>,
@@ -37,6 +37,7 @@ impl Recipe {
         Self {
             binary: binary.to_owned(),
             arguments: Vec::new(),
+            small_disk: None,
             environment: Vec::new(),
             ready: None,
             folder: Arc::new(folder.or_give_up("making a daemon's folder")),
@@ -56,6 +57,14 @@ impl Recipe {
         let file = self.folder.path().join("config.toml");
         std::fs::write(&file, toml).or_give_up("writing a configuration");
         self.argument("--config").argument(file)
+    }
+
+    /// With `folder` on a disk of its own that holds so many KiB and is seen by nobody else. Needs the
+    /// right to make namespaces, as containers and most distributions give it.
+    #[must_use]
+    pub fn small_disk(mut self, folder: &Path, kib: u32) -> Self {
+        self.small_disk = Some((folder.to_owned(), kib));
+        self
     }
 
     /// With this in its environment.
@@ -91,13 +100,22 @@ impl Recipe {
     pub async fn run_to_end(&self) -> (ExitStatus, String) {
         let log = self.folder.path().join("run.log");
         let mut process = Child::start(&self.binary, self.command(), &log);
-        let name = format!("the end of {}", self.binary);
-        let status = until_within(START_MAX, &name, async || process.ended()).await;
+        let status = process.await_end().await;
         (status, process.log())
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(binary(&self.binary));
+        let binary = binary(&self.binary);
+        let mut command = match &self.small_disk {
+            None => Command::new(binary),
+            Some((folder, kib)) => {
+                let mount = "mount -t tmpfs -o size=$0k tmpfs \"$1\" && shift && exec \"$@\"";
+                let mut command = Command::new("unshare");
+                command.args(["--map-root-user", "--mount", "sh", "-c", mount]);
+                command.arg(kib.to_string()).arg(folder).arg(binary);
+                command
+            }
+        };
         command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)));

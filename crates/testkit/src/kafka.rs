@@ -67,6 +67,36 @@ impl Kafka {
         self.broker.resume();
     }
 
+    /// Takes a right on a topic from everybody, until [`Self::allow`]. Takes about 5 s.
+    ///
+    /// A right is one of Kafka's words: `Read`, `Write`, `Describe`.
+    pub fn deny(&self, right: &str, topic: &str) {
+        // A topic with any rule is closed to whom no rule allows.
+        self.change_rights("--add", &["--allow-principal", "User:*", "--operation", "All"], topic);
+        self.change_rights("--add", &["--deny-principal", "User:*", "--operation", right], topic);
+    }
+
+    /// Gives all rights on a topic back to everybody.
+    pub fn allow(&self, topic: &str) {
+        self.change_rights("--remove", &["--force"], topic);
+    }
+
+    fn change_rights(&self, change: &str, rule: &[&str], topic: &str) {
+        let mut command = java(&["-Xmx128m", "-XX:TieredStopAtLevel=1"]);
+        command.args([
+            "org.apache.kafka.tools.AclCommand",
+            "--bootstrap-server",
+            &self.bootstrap(),
+            change,
+        ]);
+        let changed = command.args(rule).args(["--topic", topic]).output();
+        let changed = changed.or_give_up("changing the rights on a topic");
+        if !changed.status.success() {
+            let text = [changed.stdout, changed.stderr].concat();
+            give_up("changing the rights on a topic", &String::from_utf8_lossy(&text));
+        }
+    }
+
     /// Its process.
     #[must_use]
     pub fn process(&self) -> &Child {
@@ -99,6 +129,9 @@ fn server_properties(folder: &Path, port: u16, controller: u16) -> String {
         "controller.listener.names=CONTROLLER".to_owned(),
         format!("log.dirs={}", data.display()),
         "auto.create.topics.enable=false".to_owned(),
+        // Everybody may do everything until a test says otherwise.
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+        "allow.everyone.if.no.acl.found=true".to_owned(),
         // An acknowledged record is on disk, as with several brokers it would be on others.
         "log.flush.interval.messages=1".to_owned(),
         // One broker can't keep three copies; few internal partitions start and fail over faster.

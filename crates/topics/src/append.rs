@@ -20,6 +20,9 @@ pub enum AppendError {
     /// The record is longer than the backbone takes; it was not written.
     #[error("record is too long")]
     TooLong,
+    /// The backbone denies the right to write; a person must give it.
+    #[error("backbone denies the right to write")]
+    Forbidden,
     /// The backbone failed.
     #[error("backbone failed")]
     Failed,

@@ -71,6 +71,12 @@ pub enum BackboneError {
 }
 
 impl BackboneError {
+    /// Whether this process lacks a right or asks for what can't be: it is of no use to go on.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
     /// Whether to try again after a while; else a person must act.
     #[must_use]
     pub const fn is_transient(&self) -> bool {

@@ -17,7 +17,7 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use trailgate_envelope::Sealer;
 use trailgate_schemas::{AuditEvent, ProducerId};
-use trailgate_service::{Clock, Ids};
+use trailgate_service::{Clock, Ids, Stop};
 
 use self::numbers::Numbers;
 use crate::append::{Ack, AppendError, Appender};
@@ -67,6 +67,9 @@ pub enum RecordError {
     /// Not now: the backbone did not take it, or did not say so in time. Try again later.
     #[error("not now: {0}")]
     NotNow(AppendError),
+    /// A person must give this process the right to write.
+    #[error("backbone refused: no right to write audit.raw")]
+    Forbidden,
     /// It is longer than a record may be: send the rest in the next piece.
     #[error("event is too long")]
     TooLong,
@@ -89,6 +92,8 @@ struct Shared {
     partitions: Vec<Mutex<Numbers>>,
     /// A number was abandoned.
     abandoned: Arc<Notify>,
+    /// The backbone denied the right to write.
+    forbidden: Arc<Notify>,
 }
 
 impl RawWriter {
@@ -115,6 +120,7 @@ impl RawWriter {
             ids,
             partitions,
             abandoned: Arc::new(Notify::new()),
+            forbidden: Arc::new(Notify::new()),
         });
         tokio::spawn(heartbeat::beat(Arc::downgrade(&shared), Arc::clone(&shared.abandoned)));
         Ok(Self(shared))
@@ -148,6 +154,18 @@ impl RawWriter {
             }
         }
         Recordings::new(recordings)
+    }
+
+    /// Asks the process to stop when the backbone denies the right to write: nothing could happen any
+    /// more, and [`Self::finish`] says why.
+    pub fn stop_if_forbidden(&self, stop: &Stop) {
+        let (forbidden, stop) = (Arc::clone(&self.0.forbidden), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = forbidden.notified() => stop.ask(),
+                () = stop.asked() => {}
+            }
+        });
     }
 
     /// This process's id as a producer.

@@ -33,7 +33,9 @@ impl Holds {
             for _ in 0..CLOSE_TRIES {
                 match holds.append(Topic::Claims, hold_id, value.clone()).await {
                     Ok(_) => return,
-                    Err(AppendError::TooLong | AppendError::Closed) => break,
+                    Err(AppendError::TooLong | AppendError::Closed | AppendError::Forbidden) => {
+                        break;
+                    }
                     // Told twice it says the same, so one that may have been written is told again.
                     Err(AppendError::Full | AppendError::TimedOut | AppendError::Failed) => {
                         tokio::time::sleep(wait).await;

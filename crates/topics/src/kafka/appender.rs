@@ -238,6 +238,10 @@ fn append_error(error: &KafkaError) -> AppendError {
         Some(RDKafkaErrorCode::MessageTimedOut) => AppendError::TimedOut,
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => AppendError::TooLong,
         Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) => AppendError::Closed,
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed,
+        ) => AppendError::Forbidden,
         _ => AppendError::Failed,
     }
 }

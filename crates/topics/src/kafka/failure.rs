@@ -1,9 +1,12 @@
 //! What the client library says, in our words. Only its codes: its sentences may hold addresses,
 //! names and settings.
 
+use std::collections::BTreeSet;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::backbone::BackboneError;
+use crate::topic::Topic;
 
 /// The stable word of an error.
 pub(super) fn code(error: &KafkaError) -> String {
@@ -45,6 +48,19 @@ pub(super) fn refused(rdkafka_code: RDKafkaErrorCode) -> BackboneError {
     } else {
         BackboneError::Unreachable { code }
     }
+}
+
+/// If a read fails for want of a right on one of these topics: that. Which one nobody says.
+pub(super) fn denied(
+    error: &KafkaError,
+    topics: impl IntoIterator<Item = Topic>,
+) -> Option<BackboneError> {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+        return None;
+    }
+    let topics: BTreeSet<_> = topics.into_iter().map(Topic::name).collect();
+    let topics: Vec<_> = topics.into_iter().collect();
+    Some(broken(&format!("no right to read {}", topics.join(" or "))))
 }
 
 /// A word of ours.

@@ -27,7 +27,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::context;
-use super::failure::{broken, code, failed};
+use super::failure::{broken, code, denied, failed};
 use super::limits;
 use super::names::{Name, Names};
 use super::records::{list, offsets, ours, partitions, places, record};
@@ -52,6 +52,8 @@ pub(super) enum Event {
     Unreachable,
     /// Somebody else has joined by this name, or the like: this member is none any more.
     Fenced(String),
+    /// The right to read is missing.
+    Denied(BackboneError),
 }
 
 /// A member. Dropping it leaves in order, which may take a while.
@@ -120,7 +122,10 @@ impl Member {
                 let topic = self.topics.iter().find(|topic| topic.name() == message.topic())?;
                 Some(Event::Record(record(*topic, &message)))
             }
-            Some(Err(error)) => event_of(&error),
+            Some(Err(error)) => match denied(&error, self.topics.iter().copied()) {
+                Some(denied) => Some(Event::Denied(denied)),
+                None => event_of(&error),
+            },
             // A callback may have taken note of something.
             None => self.context().next(),
         }
@@ -259,7 +264,11 @@ impl Drop for Member {
             match event {
                 Event::Assigned(came) => drop(self.take(&came)),
                 Event::Revoked(going) | Event::Lost(going) => drop(self.let_go(&going)),
-                Event::Record(_) | Event::OutOfRange | Event::Unreachable | Event::Fenced(_) => {}
+                Event::Record(_)
+                | Event::OutOfRange
+                | Event::Unreachable
+                | Event::Fenced(_)
+                | Event::Denied(_) => {}
             }
         }
     }
@@ -335,7 +344,7 @@ fn event_of(error: &KafkaError) -> Option<Event> {
             ),
         ) => Some(Event::Unreachable),
         _ => {
-            // The library goes on by itself: a leader moved, a right is missing for now.
+            // The library goes on by itself: a leader moved, say.
             tracing::warn!(code = code(error), "kafka consumer error");
             None
         }

@@ -99,6 +99,7 @@ pub(super) async fn beat(writer: Weak<Shared>, abandoned: Arc<Notify>) {
     let first = Instant::now() + limits::HEARTBEAT_EVERY;
     let mut every = interval_at(first, limits::HEARTBEAT_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failed = None;
     loop {
         let occasion = tokio::select! {
             _ = every.tick() => Occasion::Time,
@@ -108,8 +109,14 @@ pub(super) async fn beat(writer: Weak<Shared>, abandoned: Arc<Notify>) {
             sleep(limits::ABANDONED_TOLD_AFTER).await;
         }
         let Some(shared) = writer.upgrade() else { return };
-        if let Err(error) = shared.beat(occasion).await {
-            tracing::warn!(%error, stage = shared.stage, "heartbeat was not recorded");
+        match shared.beat(occasion).await {
+            Ok(()) => failed = None,
+            // Told once, not on each try.
+            Err(error) if failed == Some(error) => {}
+            Err(error) => {
+                tracing::warn!(%error, stage = shared.stage, "heartbeat was not recorded");
+                failed = Some(error);
+            }
         }
     }
 }

@@ -59,9 +59,13 @@ impl Future for Recording {
                     return Poll::Pending;
                 };
                 under_way.shared.settle(under_way.partition, under_way.number, answer.is_ok());
+                if answer == Err(AppendError::Forbidden) {
+                    under_way.shared.forbidden.notify_one();
+                }
                 self.0 = State::Settled;
                 Poll::Ready(answer.map(drop).map_err(|error| match error {
                     AppendError::TooLong => RecordError::TooLong,
+                    AppendError::Forbidden => RecordError::Forbidden,
                     AppendError::Full
                     | AppendError::TimedOut
                     | AppendError::Failed

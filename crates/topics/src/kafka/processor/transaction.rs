@@ -17,7 +17,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 
 use crate::backbone::BackboneError;
 use crate::kafka::context;
-use crate::kafka::failure::{code, failed};
+use crate::kafka::failure::{broken, code, denied, failed};
 use crate::kafka::limits;
 use crate::kafka::member::Member;
 use crate::kafka::records::{places, their_headers, theirs};
@@ -52,6 +52,8 @@ struct Flight {
 struct InFlight {
     records: usize,
     has_failed: bool,
+    /// What the broker says this process has no right to.
+    denied: Option<BackboneError>,
 }
 
 struct Deliveries(Arc<Flight>);
@@ -81,6 +83,9 @@ impl Desk {
     /// # Errors
     /// If trying again is no use.
     pub(super) fn make_ready(&mut self) -> Result<(), BackboneError> {
+        if let Some(denied) = self.flight.state().denied.clone() {
+            return Err(denied);
+        }
         if self.is_ready {
             return Ok(());
         }
@@ -171,10 +176,20 @@ impl Desk {
             return Err(Undone);
         }
         let call = limits::TRANSACTION_CALL;
-        again("offsets", || producer.send_offsets_to_transaction(&offsets, &group, call))?;
+        again("offsets", || {
+            let sent = producer.send_offsets_to_transaction(&offsets, &group, call);
+            sent.inspect_err(|error| self.note_denied(error, upto))
+        })?;
         again("commit", || producer.commit_transaction(call))?;
         self.is_open = false;
         Ok(())
+    }
+
+    /// The broker lets only those commit a place in a topic who may read it.
+    fn note_denied(&self, error: &KafkaError, upto: &[(Topic, Partition, Offset)]) {
+        if let Some(denied) = denied(error, upto.iter().map(|(topic, ..)| *topic)) {
+            self.flight.state().denied = Some(denied);
+        }
     }
 
     /// Ends the open transaction without effect. Whatever can't be ended so ends with the producer.
@@ -243,6 +258,15 @@ impl Flight {
 
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // Which topic may not be written the library says nowhere else; its errors come later and
+        // say less.
+        if facility == "ADDPARTS" && message.ends_with("Topic authorization failed") {
+            let is_named = |topic: &&Topic| message.contains(&format!("\"{}\"", topic.name()));
+            if let Some(topic) = Topic::ALL.iter().find(is_named) {
+                let denied = broken(&format!("no right to write {}", topic.name()));
+                self.0.state().denied = Some(denied);
+            }
+        }
         context::log(facility, message);
     }
 
