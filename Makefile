@@ -1,12 +1,13 @@
 # The entry points. Each exits non-zero when what it claims does not hold, and cleans up after itself.
 
-.PHONY: help demo test lint bench parts compose-test
+.PHONY: help demo test lint bench accuracy parts compose-test
 
 help:
 	@echo 'make demo              a LangGraph run becomes an SQL row, on this machine'
 	@echo 'make test              everything that CI runs, real components included'
 	@echo 'make lint              format, clippy, dependencies'
 	@echo 'make bench NAME=...    one benchmark, with its peers'
+	@echo 'make accuracy CORPORA=DIR [CLEAN=DIR]  what part of known secrets is masked, and what else is'
 	@echo 'make compose-test      docker compose up, driven, scaled, killed, removed'
 	@echo 'make parts             only install what the tests drive'
 
@@ -21,6 +22,9 @@ lint:
 
 bench:
 	@scripts/bench $(NAME)
+
+accuracy:
+	@cargo run --quiet --release -p trailgate-redact --example accuracy -- $(CORPORA) $(CLEAN)
 
 compose-test:
 	@scripts/compose-test

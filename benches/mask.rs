@@ -88,11 +88,18 @@ fn bodies(redactor: &Redactor, corpus: &[(Shape, String)]) -> usize {
 }
 
 fn plain_regexes() -> anyhow::Result<Vec<Regex>> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/redact/data/rules.toml");
-    let rules: toml::Table = toml::from_str(&std::fs::read_to_string(file)?)?;
-    let rules = rules["rule"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let patterns = rules.iter().filter_map(|rule| rule.get("pattern")?.as_str());
-    Ok(patterns.map(Regex::new).collect::<Result<_, _>>()?)
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/redact/rules");
+    let mut patterns = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let file: toml::Table = toml::from_str(&std::fs::read_to_string(path)?)?;
+            let rules = file.get("rule").and_then(|rules| rules.as_array());
+            let shapes = rules.into_iter().flatten().filter_map(|rule| rule.get("shape")?.as_str());
+            patterns.extend(shapes.map(str::to_owned));
+        }
+    }
+    Ok(patterns.iter().map(|pattern| Regex::new(pattern)).collect::<Result<_, _>>()?)
 }
 
 fn each_regex(regexes: &[Regex], corpus: &[(Shape, String)]) -> usize {

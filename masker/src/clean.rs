@@ -3,7 +3,9 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use trailgate_envelope::{NoChance, Secret};
-use trailgate_redact::{Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey};
+use trailgate_redact::{
+    Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey, Wrapping,
+};
 use trailgate_schemas::{
     Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource, SourceAddress,
 };
@@ -93,12 +95,12 @@ impl Cleaner {
         shape: Shape,
         now: Micros,
     ) -> Option<Body> {
-        let is_multipart = matches!(shape, Shape::Multipart(_));
+        let is_of_bytes = matches!(shape, Shape::Multipart(_) | Shape::Wrapped(..));
         // A head that comes before its body may alone know how that is to be read.
-        if event.payload.is_none() && held.is_none() && !is_multipart {
+        if event.payload.is_none() && held.is_none() && !is_of_bytes {
             return None;
         }
-        let reads_bytes = held.as_ref().map_or(is_multipart, |body| body.stream.reads_bytes());
+        let reads_bytes = held.as_ref().map_or(is_of_bytes, |body| body.stream.reads_bytes());
         if !reads_bytes && !is_readable(event) {
             withhold(event, "not_text");
             return held;
@@ -212,20 +214,26 @@ impl Cleaner {
     }
 }
 
-/// What a body is made of. The gateway records a media type without its parameters; the boundary of
-/// a form in parts is in the head, before that is masked, and that may come before the body.
+/// What a body is made of. The gateway records a media type without its parameters; those, such as
+/// the boundary of a form in parts, and what the body is compressed with, are in the head, before
+/// that is masked, and that may come before the body. Bytes of which no head tells may say
+/// themselves what they are.
 pub(crate) fn shape_of(event: &AuditEvent) -> Shape {
-    let shape = Shape::of_media_type(event.payload_type.as_deref().unwrap_or_default());
-    let is_head = event.payload.is_none() && matches!(event.kind, Kind::Request | Kind::Response);
-    if shape != Shape::Multipart(None) && !is_head {
+    let recorded = event.payload_type.as_deref().unwrap_or_default();
+    let is_of_body = matches!(event.kind, Kind::Request | Kind::Response);
+    let headers = event.headers.as_deref().filter(|_| is_of_body).unwrap_or_default();
+    let headers: serde_json::Value = serde_json::from_str(headers).unwrap_or_default();
+    let told = |name: &str| headers.get(name).and_then(|value| value.as_str());
+    let shape = Shape::of_head(told("content-type"), told("content-encoding"));
+    if matches!(shape, Shape::Multipart(_) | Shape::Wrapped(..)) {
         return shape;
     }
-    let headers = event.headers.as_deref().unwrap_or_default();
-    let headers: serde_json::Value = serde_json::from_str(headers).unwrap_or_default();
-    let told = headers.get("content-type").and_then(|value| value.as_str());
-    told.map(Shape::of_media_type)
-        .filter(|told| matches!(told, Shape::Multipart(_)))
-        .unwrap_or(shape)
+    match recorded.strip_suffix(";base64") {
+        Some(bare) if is_of_body && !bare.starts_with("multipart/") => {
+            Shape::Wrapped(Wrapping::unsaid(), Box::new(Shape::of_media_type(bare)))
+        }
+        _ => Shape::of_media_type(recorded),
+    }
 }
 
 /// The type of a payload that is base64, without saying so.
@@ -233,8 +241,8 @@ fn as_text(event: &AuditEvent) -> Option<String> {
     event.payload_type.as_deref()?.strip_suffix(";base64").map(str::to_owned)
 }
 
-/// Whether a payload is text that the detectors read. Compressed bytes, UTF-16 and the like are
-/// not: what they say can't be masked, so it is not shown.
+/// Whether a payload is text that the detectors read. Bytes that nothing opened are not: what they
+/// say can't be masked, so it is not shown.
 fn is_readable(event: &AuditEvent) -> bool {
     as_text(event).is_none() && !event.payload.as_deref().is_some_and(|text| text.contains('\0'))
 }

@@ -1,13 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
-mod encoded;
+mod delta;
 mod form;
 mod json;
 mod key_name;
+mod layer;
 mod limits;
 mod machine;
 mod multipart;
+mod open;
 mod pem;
 mod redacted;
 mod redactor;
@@ -18,11 +20,15 @@ mod sse;
 mod stream;
 mod text;
 mod token;
-mod view;
 
+pub use open::Wrapping;
 pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;
-pub use rules::{Rules, RulesError};
+pub use rules::{Class, Fault, Rules, RulesError, Severity};
 pub use shape::Shape;
 pub use stream::{StreamError, StreamRedactor};
 pub use token::TokenKey;
+
+#[cfg(test)]
+#[path = "../examples/encodings/mod.rs"]
+mod encodings;

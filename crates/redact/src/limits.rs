@@ -36,8 +36,51 @@ pub(crate) const PART_HEAD_MAX_BYTES: usize = 8 * 1024;
 /// Most white space between a part's delimiter and the end of its line; senders write none.
 pub(crate) const PADDING_MAX_BYTES: usize = 64;
 
-/// Shortest run that is decoded from base64 or hex to look for secrets inside: 16 clear bytes.
-pub(crate) const ENCODED_MIN_BYTES: usize = 22;
+/// Shortest run of digits in which something encoded is looked for: twelve clear bytes in base64,
+/// eight in hex.
+pub(crate) const ENCODED_MIN_BYTES: usize = 16;
+
+/// Encodings within encodings that are read: JSON in a query in base64 in JSON.
+pub(crate) const LAYERS_MAX: usize = 4;
+
+/// What may be read of encodings beyond twice a text's length, for short texts.
+pub(crate) const READINGS_SPARE_BYTES: usize = 4 * 1024;
+
+/// Lines of base64 at the end of a text that are held back: 12 KiB of clear text.
+pub(crate) const LINES_HELD_BYTES: usize = 16 * 1024;
+
+/// Longest event whose values are joined with those of others; a longer one is masked by itself.
+pub(crate) const EVENT_MAX_BYTES: usize = 32 * 1024;
+
+/// Events that wait for the end of what may be a secret: beyond it the oldest come out masked. A
+/// model's word is 300 bytes of events, and 1 KiB in LangGraph.
+pub(crate) const EVENTS_HELD_MAX_BYTES: usize = 64 * 1024;
+
+/// The end of a value that waits because a secret may have begun there: a name, what stands behind
+/// it, and what goes on to the end of its word.
+pub(crate) const VALUE_TAIL_BYTES: usize = 128;
+
+/// Values of one stream that are joined at the same time: choices, and calls of tools.
+pub(crate) const VALUES_MAX: usize = 64;
+
+/// What is held of a compressed body until it ends: three pieces and a state, in base64, that a
+/// record of the backbone still takes.
+pub(crate) const CLOSED_MAX_BYTES: usize = 192 * 1024;
+
+/// What a compressed body may become: ten times of what a record shows.
+pub(crate) const OPENED_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// By how much, at most: logs and state shrink to a hundredth, bombs to a thousandth and less.
+pub(crate) const OPENED_RATIO_MAX: usize = 200;
+
+/// What a small body may become all the same.
+pub(crate) const OPENED_SPARE_BYTES: usize = 64 * 1024;
+
+/// Codings one over the other.
+pub(crate) const CODINGS_MAX: usize = 4;
+
+/// The beginning of a body that says what it is.
+pub(crate) const SNIFF_BYTES: usize = 512;
 
 /// Memory for each compiled pattern, far above what the built-in ones need.
 pub(crate) const PATTERN_MAX_BYTES: usize = 1 << 20;

@@ -4,13 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::delta::DeltaStream;
 use crate::form::FormStream;
 use crate::json::JsonStream;
 use crate::multipart::MultipartStream;
+use crate::open::OpenedStream;
 use crate::redacted::{Finding, Out};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
-use crate::sse::SseStream;
 use crate::text::TextStream;
 
 /// The state of a body between two pieces.
@@ -20,11 +21,12 @@ pub(crate) enum Machine {
     Unknown(String),
     Text(TextStream),
     Json(Box<JsonStream>),
-    Sse(Box<SseStream>),
+    Sse(Box<DeltaStream>),
     Form(FormStream),
     Multipart(Box<MultipartStream>),
     /// Each piece is base64 of its own; masked as text of one character for each byte.
     Bytes(TextStream),
+    Opened(Box<OpenedStream>),
 }
 
 impl Machine {
@@ -39,6 +41,9 @@ impl Machine {
                 Self::Multipart(Box::new(MultipartStream::new(boundary.as_deref())))
             }
             Shape::Bytes => Self::Bytes(TextStream::default()),
+            Shape::Wrapped(wrapping, shape) => {
+                Self::Opened(Box::new(OpenedStream::new(wrapping, *shape)))
+            }
         }
     }
 
@@ -48,7 +53,8 @@ impl Machine {
             Self::Unknown(held) => {
                 held.push_str(piece);
                 let shape = Shape::of_beginning(held);
-                let shape = shape.or((done || held.len() > BEGINNING_BYTES).then_some(Shape::Text));
+                let is_long = held.len() > BEGINNING_BYTES && !held.trim_start().starts_with('"');
+                let shape = shape.or((done || is_long).then(|| Shape::of_all(held)));
                 let Some(shape) = shape else { return };
                 let held = std::mem::take(held);
                 *self = Self::new(shape);
@@ -59,6 +65,7 @@ impl Machine {
             Self::Sse(sse) => sse.push(redactor, piece, done, out),
             Self::Form(form) => form.push(redactor, piece, done, out),
             Self::Multipart(parts) => parts.push(redactor, piece.as_bytes(), done, out),
+            Self::Opened(opened) => opened.push(redactor, piece.as_bytes(), done, out),
             Self::Bytes(text) => {
                 // What is no base64 after all is masked as the text that it is.
                 let decoded = STANDARD.decode(piece).ok().map(|bytes| one_char_each(&bytes));
@@ -83,6 +90,7 @@ impl Machine {
             Self::Sse(sse) => sse.flush(redactor, out),
             Self::Form(form) => form.flush(redactor, out),
             Self::Multipart(parts) => parts.flush(redactor, out),
+            Self::Opened(opened) => opened.flush(redactor, out),
             Self::Bytes(text) => {
                 let mut inner = Out::default();
                 text.flush(redactor, &mut inner);
@@ -100,6 +108,7 @@ impl Machine {
             Self::Sse(sse) => sse.has_tail(),
             Self::Form(form) => form.has_tail(),
             Self::Multipart(parts) => parts.has_tail(),
+            Self::Opened(opened) => opened.has_tail(),
         }
     }
 
@@ -112,6 +121,7 @@ impl Machine {
             Self::Sse(sse) => sse.is_new(),
             Self::Form(form) => form.is_new(),
             Self::Multipart(parts) => parts.is_new(),
+            Self::Opened(opened) => opened.is_new(),
         }
     }
 
@@ -123,6 +133,7 @@ impl Machine {
             Self::Sse(sse) => sse.held_bytes(),
             Self::Form(form) => form.held_bytes(),
             Self::Multipart(parts) => parts.held_bytes(),
+            Self::Opened(opened) => opened.held_bytes(),
         }
     }
 }

@@ -22,9 +22,13 @@ pub(crate) fn scan(text: &str, hits: &mut Vec<Hit>) {
             continue;
         }
         let body = at + mark.map_or(head.len(), |mark| mark + 5);
-        let end = body_end(text, body, PEM_MAX_BYTES).end();
+        let ends = body_end(text, body, PEM_MAX_BYTES);
+        let end = ends.end();
         let whole = begin..end;
-        hits.push(Hit { secret: whole.clone(), whole, name: HitName::Pem, holds: true });
+        // Documentation shows empty blocks; a key has more in it than its marks.
+        let key = text[body..end].find("-----").map_or(end - body, |mark| mark);
+        let holds = key >= KEY_MIN_BYTES || matches!(ends, Ends::Later(_));
+        hits.push(Hit { secret: whole.clone(), whole, name: HitName::Pem, holds });
         at = end;
     }
 }
@@ -98,6 +102,8 @@ const fn is_body(byte: u8) -> bool {
         )
 }
 
+/// Fewer bytes than the smallest key has.
+const KEY_MIN_BYTES: usize = 16;
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END";
 /// `RSA PRIVATE KEY`, `PGP PRIVATE KEY BLOCK` and the like.

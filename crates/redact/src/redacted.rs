@@ -3,11 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::rules::{Class, Severity};
+
 /// One replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The rule that found it.
     pub rule: Arc<str>,
+    /// What that rule finds.
+    pub class: Class,
+    /// How bad it is if it gets out.
+    pub severity: Severity,
     /// Where its replacement begins in the masked text, in bytes.
     pub start: usize,
 }
@@ -48,12 +56,26 @@ pub struct Out {
 }
 
 /// Why something was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Withheld {
     /// It is no text.
     NotText,
     /// It was to be a form in parts, and does not read as one.
     NotMultipart,
+    /// It is a picture.
+    Image,
+    /// It is sound or film.
+    Recording,
+    /// It is a PDF or the like, which nothing here reads.
+    Document,
+    /// It is an archive, or compressed more than its head tells.
+    Archive,
+    /// It is compressed in a way that nothing here reads.
+    UnknownEncoding,
+    /// What is compressed is damaged, or not all there.
+    Broken,
+    /// It is compressed, and too large to be opened.
+    OverBudget,
 }
 
 impl Withheld {
@@ -63,6 +85,13 @@ impl Withheld {
         match self {
             Self::NotText => "not_text",
             Self::NotMultipart => "not_multipart",
+            Self::Image => "image",
+            Self::Recording => "recording",
+            Self::Document => "document",
+            Self::Archive => "archive",
+            Self::UnknownEncoding => "unknown_encoding",
+            Self::Broken => "broken_encoding",
+            Self::OverBudget => "over_budget",
         }
     }
 }
@@ -85,13 +114,15 @@ impl Out {
             encode(&redacted.text[done..finding.start], &mut self.text);
             done = finding.start;
             let start = self.text.len();
-            self.findings.push(Finding { rule: Arc::clone(&finding.rule), start });
+            self.findings.push(Finding { start, ..finding.clone() });
         }
         encode(&redacted.text[done..], &mut self.text);
     }
 
-    pub(crate) fn replace(&mut self, rule: &Arc<str>, token: &str) {
-        self.findings.push(Finding { rule: Arc::clone(rule), start: self.text.len() });
+    pub(crate) fn replace(&mut self, rule: &Arc<str>, about: (Class, Severity), token: &str) {
+        let (class, severity) = about;
+        let start = self.text.len();
+        self.findings.push(Finding { rule: Arc::clone(rule), class, severity, start });
         self.text.push_str(token);
     }
 }

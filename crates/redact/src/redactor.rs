@@ -9,7 +9,7 @@ use crate::key_name::NameClass;
 use crate::limits::NESTING_MAX;
 use crate::pem;
 use crate::redacted::{Out, Redacted, Withheld};
-use crate::rules::Rules;
+use crate::rules::{Class, Rules, Severity};
 use crate::scan::{HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
@@ -31,8 +31,6 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
-    not_text: Arc<str>,
-    not_multipart: Arc<str>,
 }
 
 impl Redactor {
@@ -45,8 +43,6 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
-            not_text: Withheld::NotText.code().into(),
-            not_multipart: Withheld::NotMultipart.code().into(),
         };
         Self { rules, key, names }
     }
@@ -70,7 +66,11 @@ impl Redactor {
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
         let mut out = Out::default();
-        self.spans_into(text, 0..text.len(), &resolve(&scan(&self.rules, text)), &mut out);
+        let mut spans = resolve(&scan(&self.rules, text));
+        if spans.is_empty() {
+            spans = self.alone(text);
+        }
+        self.spans_into(text, 0..text.len(), &spans, &mut out);
         Redacted::of(text, out)
     }
 
@@ -80,7 +80,7 @@ impl Redactor {
     #[must_use]
     pub fn identity<'a>(&self, text: &'a str) -> Redacted<'a> {
         let masked = self.text(text);
-        let is_personal = masked.findings.iter().all(|finding| PERSONAL.contains(&&*finding.rule));
+        let is_personal = masked.findings.iter().all(|finding| finding.class.is_personal());
         if is_personal { Redacted::clean(text) } else { masked }
     }
 
@@ -139,7 +139,7 @@ impl Redactor {
         if let Some(class) = class.filter(|class| class.fits(text)) {
             return self.secret(text, class);
         }
-        if depth < NESTING_MAX && text.len() > 1 && looks_like_json(text) {
+        if depth < NESTING_MAX && text.len() > 1 && is_json(text) {
             return self.json_at(text, depth + 1, class);
         }
         self.text(text)
@@ -192,20 +192,30 @@ impl Redactor {
 
     pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
         let rule = self.name(name);
-        out.replace(rule, &self.key.token(rule, secret));
+        let about = match name {
+            HitName::Rule(index) => {
+                let rule = &self.rules.rules[index];
+                (rule.class, rule.severity)
+            }
+            HitName::Pem => (Class::Credential, Severity::Critical),
+            HitName::Named(_) => (Class::Credential, Severity::High),
+        };
+        out.replace(rule, about, &self.key.token(rule, secret));
     }
 
     /// Says that something was left out.
     pub(crate) fn withhold(&self, why: Withheld, out: &mut Out) {
-        let rule = match why {
-            Withheld::NotText => &self.names.not_text,
-            Withheld::NotMultipart => &self.names.not_multipart,
-        };
-        out.replace(rule, &format!("[withheld:{rule}]"));
+        let rule: Arc<str> = why.code().into();
+        out.replace(&rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
     }
 
     pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
         scan(&self.rules, text)
+    }
+
+    /// The spans in a whole text that is a value and nothing else.
+    pub(crate) fn alone(&self, text: &str) -> Vec<(Range<usize>, HitName)> {
+        self.rules.alone.find(&self.rules.rules, text)
     }
 
     fn name(&self, name: HitName) -> &Arc<str> {
@@ -222,11 +232,18 @@ impl Redactor {
     }
 }
 
+/// Whether a string in JSON is JSON itself. What only begins with a quote is prose or code, in which
+/// a name counts for the string behind it.
+fn is_json(text: &str) -> bool {
+    let begun = text.trim();
+    if begun.starts_with('"') {
+        return begun.len() > 1 && serde_json::from_str::<serde::de::IgnoredAny>(begun).is_ok();
+    }
+    looks_like_json(begun)
+}
+
 /// Told where the end of a text was replaced because it had to come out before its end was seen.
 pub(crate) const HELD: &str = "held";
-
-/// Rules about persons, not secrets.
-const PERSONAL: [&str; 1] = ["email"];
 
 const SCHEMES: &[&str] = &["bearer ", "basic ", "token ", "digest ", "apikey ", "negotiate "];
 

@@ -4,13 +4,11 @@ use std::ops::Range;
 
 use regex_automata::{Anchored, Input};
 
-use crate::check::Check;
-use crate::encoded;
+use crate::layer;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
 use crate::rules::{Back, Rule, Rules};
 use crate::token::is_token;
-use crate::view::View;
 
 /// A match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,38 +37,29 @@ pub(crate) enum HitName {
 pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
     plain(rules, text, &mut hits);
-    for view in View::all(text) {
-        let mut inner = Vec::new();
-        plain(rules, view.text(), &mut inner);
-        hits.extend(inner.into_iter().filter(|hit| hit.holds).map(|hit| Hit {
-            whole: view.outside(&hit.whole),
-            secret: view.outside(&hit.secret),
-            ..hit
-        }));
-    }
-    encoded::scan(rules, text, &mut hits);
+    layer::scan(rules, text, &mut hits);
     hits
 }
 
 /// The hits in a text as it stands, nothing decoded.
 pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
     pem::scan(text, hits);
-    let mut done: Vec<Done> = vec![Done::default(); rules.rules.len()];
-    for found in rules.literals.find_overlapping_iter(text) {
+    let mut tried = Tried::default();
+    for found in rules.anchors.find_overlapping_iter(text) {
         for index in &rules.wakes[found.pattern().as_usize()] {
             let rule = &rules.rules[*index];
             let start = walk_back(text, found.start(), rule.back);
-            let done = &mut done[*index];
+            let done = tried.of(*index, rules.rules.len());
             if done.passes(start) {
                 done.until = try_at(rules, *index, text, start, hits).unwrap_or(done.until);
             }
         }
     }
-    let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MIN).count();
-    for (index, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| !rule.has_literals) {
-        if !rule.needs_digits || digits == DIGITS_MIN {
-            everywhere(index, rule, text, hits);
-        }
+    for index in rules.everywhere.find(&rules.rules, text) {
+        everywhere(index, &rules.rules[index], text, hits);
+    }
+    for hit in hits.iter_mut().filter(|hit| hit.holds) {
+        hit.holds = !is_in_token(text, &hit.secret);
     }
 }
 
@@ -107,6 +96,35 @@ impl Done {
     }
 }
 
+/// How far each rule has been. Most texts wake few of the hundreds.
+#[derive(Default)]
+struct Tried {
+    few: Vec<(usize, Done)>,
+    /// One for each rule, once there are more than a few.
+    all: Vec<Done>,
+}
+
+impl Tried {
+    fn of(&mut self, rule: usize, rules: usize) -> &mut Done {
+        if !self.all.is_empty() {
+            return &mut self.all[rule];
+        }
+        if let Some(place) = self.few.iter().position(|(known, _)| *known == rule) {
+            return &mut self.few[place].1;
+        }
+        if self.few.len() < FEW_RULES {
+            self.few.push((rule, Done::default()));
+            let last = self.few.len() - 1;
+            return &mut self.few[last].1;
+        }
+        self.all.resize(rules, Done::default());
+        for (known, done) in self.few.drain(..) {
+            self.all[known] = done;
+        }
+        &mut self.all[rule]
+    }
+}
+
 fn walk_back(text: &str, from: usize, back: Back) -> usize {
     let before = &text.as_bytes()[from.saturating_sub(BACK_BYTES)..from];
     from - before.iter().rev().take_while(|byte| back.goes_over(**byte)).count()
@@ -123,8 +141,9 @@ fn try_at(
     let rule = &rules.rules[index];
     let look = text.len().min(at + WINDOW_BYTES);
     let input = Input::new(text).span(at..look).anchored(Anchored::Yes);
-    let mut captures = rule.regex.create_captures();
-    rule.regex.search_captures(&input, &mut captures);
+    let regex = rule.pattern.regex();
+    let mut captures = regex.create_captures();
+    regex.search_captures(&input, &mut captures);
     let whole = captures.get_match()?.range();
     let group = (1..captures.group_len()).rev().find_map(|group| captures.get_group(group));
     let mut secret = group.map_or_else(|| whole.clone(), |span| span.range());
@@ -134,27 +153,28 @@ fn try_at(
     let whole = snap(text, whole.start..whole.end.max(secret.end));
     let secret = snap(text, secret);
     let mut hit = Hit { whole, secret, name: HitName::Rule(index), holds: false };
-    if rule.check == Check::Assignment {
+    if rule.is_assignment() {
         let name = captures.get_group(1).map_or(0..0, |span| span.range());
         assignment(rules, text, name, &mut hit);
-    } else if let Some(held) = rule.check.hold(text, hit.secret.clone()) {
+        hit.holds &= rule.hold(text, hit.secret.clone()).is_some();
+    } else if let Some(held) = rule.hold(text, hit.secret.clone()) {
         hit.secret = held;
         hit.holds = true;
     }
     // What has no digit has no part that has one.
-    let is_barren = matches!(rule.check, Check::Random | Check::Keyed)
-        && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
-    let until = (hit.holds || is_barren).then_some(hit.whole.end);
+    let is_barren =
+        rule.wants_digits() && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
+    let until = (hit.holds || is_barren).then_some(hit.secret.end);
     hits.push(hit);
     until
 }
 
-/// Tries a rule that has no literals.
+/// Tries a rule that has no anchors.
 fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
     let mut at = 0;
-    while let Some(found) = rule.regex.search(&Input::new(text).span(at..text.len())) {
+    while let Some(found) = rule.pattern.regex().search(&Input::new(text).span(at..text.len())) {
         let whole = found.range();
-        let held = rule.check.hold(text, whole.clone());
+        let held = rule.hold(text, whole.clone());
         let holds = held.is_some();
         let secret = held.unwrap_or_else(|| whole.clone());
         at = if holds { secret.end } else { whole.end };
@@ -189,6 +209,19 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
         && (!is_prose || is_quoted || (has_digit && value.len() >= 6));
 }
 
+/// Whether it is part of a token of ours: masked again, that would not be what it was.
+fn is_in_token(text: &str, secret: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    let from = secret.start.saturating_sub(TOKEN_MAX_BYTES);
+    let to = bytes.len().min(secret.start + 1);
+    let Some(start) = memchr::memrchr(b'[', &bytes[from..to]).map(|at| from + at) else {
+        return false;
+    };
+    let far = bytes.len().min(start + TOKEN_MAX_BYTES);
+    let end = memchr::memchr(b']', &bytes[start..far]).map(|at| start + at + 1);
+    end.is_some_and(|end| secret.end <= end && text.get(start..end).is_some_and(is_token))
+}
+
 /// `self.config.password` and the like: names, not values.
 fn is_path(value: &str) -> bool {
     let mut parts = value.split('.');
@@ -213,5 +246,7 @@ fn snap(text: &str, range: Range<usize>) -> Range<usize> {
     text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end)
 }
 
-/// Fewer digits are no number of a person or an account.
-const DIGITS_MIN: usize = 9;
+/// As many are found again faster one by one than by their places in a table of all.
+const FEW_RULES: usize = 16;
+/// Longest name of a rule in a token, and what stands around it.
+const TOKEN_MAX_BYTES: usize = 128;

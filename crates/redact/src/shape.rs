@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::multipart::boundary_of;
+use crate::open::Wrapping;
 
 /// How a body is walked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,9 +22,21 @@ pub enum Shape {
     Multipart(Option<String>),
     /// Bytes that are no text, in base64.
     Bytes,
+    /// A body of a shape that has to be opened first.
+    Wrapped(Wrapping, Box<Shape>),
 }
 
 impl Shape {
+    /// The shape of a body whose head names this media type and these codings.
+    #[must_use]
+    pub fn of_head(media_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+        let shape = media_type.map_or(Self::Unknown, Self::of_media_type);
+        match Wrapping::of_head(content_encoding, media_type) {
+            Some(wrapping) => Self::Wrapped(wrapping, Box::new(shape)),
+            None => shape,
+        }
+    }
+
     /// The shape of a payload of this media type, as `payload_type` has it.
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Self {
@@ -53,7 +66,17 @@ impl Shape {
         if begun.is_empty() || ["event:", "data:"].into_iter().any(could_be_field) {
             return None;
         }
+        if begun.starts_with('"') {
+            return of_quoted(begun);
+        }
         Some(if looks_like_json(begun) { Self::Json } else { Self::Text })
+    }
+}
+
+impl Shape {
+    /// The shape of a body that is no more than its beginning, which says nothing.
+    pub(crate) fn of_all(text: &str) -> Self {
+        if looks_like_json(text) { Self::Json } else { Self::Text }
     }
 }
 
@@ -76,6 +99,33 @@ pub(crate) fn looks_like_json(text: &str) -> bool {
     }
 }
 
+/// What begins with a string in quotes is JSON or a part of it, unless something stands behind the
+/// string that never does in JSON: `"token" => "…"`.
+fn of_quoted(text: &str) -> Option<Shape> {
+    let is_long = text.len() > QUOTED_MAX_BYTES;
+    // No more than that, so that it does not matter in which pieces it comes.
+    let text = &text[..text.floor_char_boundary(QUOTED_MAX_BYTES)];
+    let mut inner = text.bytes().enumerate().skip(1);
+    let mut is_escaped = false;
+    let end = inner.find(|(_, byte)| {
+        let is_end = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        is_end
+    });
+    let behind = end.map(|(at, _)| text[at + 1..].trim_start());
+    match behind.and_then(|behind| behind.bytes().next()) {
+        None if is_long => Some(Shape::Json),
+        None => None,
+        Some(b'=' | b'-' | b'.' | b'+' | b'|' | b';' | b'a'..=b'z' | b'A'..=b'Z') => {
+            Some(Shape::Text)
+        }
+        Some(_) => Some(Shape::Json),
+    }
+}
+
+/// Longer strings are no names.
+const QUOTED_MAX_BYTES: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +140,9 @@ mod tests {
         assert_eq!(Shape::of_beginning("[1, 2"), Some(Shape::Json));
         assert_eq!(Shape::of_beginning("[2026-11-24 10:00] x"), Some(Shape::Text));
         assert_eq!(Shape::of_beginning("eve"), None);
+        assert_eq!(Shape::of_beginning("\"a\\\"b\" "), None);
+        assert_eq!(Shape::of_beginning("\"a\\\"b\": "), Some(Shape::Json));
+        assert_eq!(Shape::of_beginning("\"a\" => \"b\""), Some(Shape::Text));
         assert_eq!(Shape::of_beginning("event: x"), Some(Shape::Sse));
     }
 }

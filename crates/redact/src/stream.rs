@@ -63,7 +63,7 @@ impl StreamRedactor {
     /// Whether it reads bytes that are no text: what comes out is text all the same.
     #[must_use]
     pub fn reads_bytes(&self) -> bool {
-        matches!(self.machine, Machine::Multipart(_))
+        matches!(self.machine, Machine::Multipart(_) | Machine::Opened(_))
     }
 
     /// Takes a piece that is base64 of bytes, as [`reads_bytes`](Self::reads_bytes) has it; `done`
@@ -78,6 +78,13 @@ impl StreamRedactor {
             (Machine::Multipart(parts), Err(_)) => {
                 parts.break_off(&self.redactor, &mut out);
                 parts.push(&self.redactor, &[], done, &mut out);
+            }
+            (Machine::Opened(opened), Ok(bytes)) => {
+                opened.push(&self.redactor, &bytes, done, &mut out);
+            }
+            (Machine::Opened(opened), Err(_)) => {
+                opened.break_off(&mut out);
+                opened.push(&self.redactor, &[], done, &mut out);
             }
             _ => out.withheld = Some(Withheld::NotText),
         }

@@ -22,6 +22,8 @@ pub(crate) struct TextStream {
     seen: usize,
     /// Below this length another look would find no more than the last.
     look_at: usize,
+    /// Something of it came out, so that what follows is not all of it.
+    is_begun: bool,
     /// The beginning of a secret came out masked; its rest is to be dropped.
     open: Option<Open>,
 }
@@ -47,9 +49,13 @@ impl TextStream {
             self.look_at = self.held.len() + self.held.len() / 8 + 1;
             return;
         }
-        redactor.spans_into(&self.held, self.seen..cut, &resolve(&hits), out);
+        let mut spans = resolve(&hits);
+        if done && spans.is_empty() && !self.is_begun {
+            spans = redactor.alone(&self.held);
+        }
+        redactor.spans_into(&self.held, self.seen..cut, &spans, out);
         self.held.drain(..cut);
-        (self.seen, self.look_at) = (0, 0);
+        (self.seen, self.look_at, self.is_begun) = (0, 0, true);
         if done {
             *self = Self::default();
         }
@@ -61,6 +67,7 @@ impl TextStream {
         if !self.has_tail() {
             return;
         }
+        self.is_begun = true;
         let hits = redactor.scan(&self.held);
         let mut spans = resolve(&hits);
         let length = self.held.len();
@@ -93,7 +100,7 @@ impl TextStream {
 
     /// Whether the next piece would be treated as the first.
     pub(crate) fn is_new(&self) -> bool {
-        self.held.is_empty() && self.open.is_none()
+        self.held.is_empty() && self.open.is_none() && !self.is_begun
     }
 
     pub(crate) fn held_bytes(&self) -> usize {

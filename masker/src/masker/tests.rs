@@ -341,6 +341,43 @@ fn a_form_in_parts_is_masked_by_its_names_also_where_its_pieces_are_no_text() {
 }
 
 #[test]
+fn a_compressed_body_is_opened_at_its_end_and_masked() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    // `{"password":"gk3-Zq81xv","n":1}` in gzip.
+    let body = STANDARD.decode("H4sIAAAAAAACA6tWKkgsLi7PL0pRslJKzzbWjSq0MKwoU9JRylOyMqwFAKxxfUYfAAAA").unwrap();
+    let headers = r#"{"content-type":"application/json","content-encoding":"gzip"}"#;
+    for size in [9, 10_000] {
+        let mut bench = Bench::new();
+        let mut head = event(Kind::Response, 1, 0);
+        head.headers = Some(headers.to_owned());
+        bench.take(head);
+        for bytes in body.chunks(size) {
+            let seq = bench.events.len() as i64;
+            bench.take(piece(1, seq, "application/json;base64", &STANDARD.encode(bytes)));
+            bench.tick();
+            bench.restart();
+        }
+        let seq = bench.events.len() as i64;
+        bench.take(closing(1, seq));
+        let payload = bench.payloads();
+        assert!(payload.starts_with(r#"{"password":"[password:"#), "{payload}");
+        assert!(payload.ends_with(r#","n":1}"#), "{payload}");
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_withheld_and_say_what_they_are() {
+    let mut bench = Bench::new();
+    // The marks that a PNG begins with.
+    let mut picture = piece(1, 0, "image/png;base64", "iVBORw0KGgoAAAANSUhEUg==");
+    picture.stream_count = Some(1);
+    bench.take(picture);
+    assert_eq!(bench.events[0].payload, None);
+    assert_eq!(bench.events[0].payload_state, PayloadState::Withheld);
+    assert_eq!(bench.events[0].payload_reason.as_deref(), Some("image"));
+}
+
+#[test]
 fn a_form_that_does_not_read_as_parts_is_withheld_from_there_on() {
     let good = r#"{"content-type":"multipart/form-data; boundary=b"}"#;
     let cut: &[u8] = &form("b")[..form("b").len() - 20];

@@ -1,65 +1,141 @@
-//! The detectors: data, compiled once into one prefilter over all literals and one automaton for
+//! The detectors: data, compiled once into one prefilter over all anchors and one automaton for
 //! each pattern.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
-use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
+use aws_lc_rs::digest;
 use serde::Deserialize;
 
 use crate::check::Check;
-use crate::key_name::KeyNames;
-use crate::limits::PATTERN_MAX_BYTES;
+use crate::key_name::{KeyNames, NameTable};
 
-/// Why rules are no rules. Names the rule, not what is in it.
+mod alone;
+mod builtin;
+mod everywhere;
+mod pattern;
+mod written;
+
+pub(crate) use alone::Alone;
+pub(crate) use everywhere::Everywhere;
+use pattern::Pattern;
+pub(crate) use written::Source;
+use written::WrittenRule;
+pub use written::{Class, Severity};
+
+/// Why rules are no rules: who wrote them has to mend the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
-    /// The text is not of the form that rules have.
-    #[error("rules do not parse: line {line}")]
-    Form {
-        /// Where, from 1; 0 if unknown.
-        line: usize,
+    /// A file or folder can't be read.
+    #[error("{file}: rules can't be read: {why}")]
+    Read {
+        /// Which.
+        file: String,
+        /// What the system says.
+        why: String,
     },
-    /// A rule's pattern does not compile within its bound.
-    #[error("rule {rule}: pattern does not compile")]
-    Pattern {
-        /// The rule.
+    /// The text is not of the form that rules have.
+    #[error("{file}:{line}: {why}")]
+    Form {
+        /// Where.
+        file: String,
+        /// Where in it, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// A rule is of the form, but no rule.
+    #[error("{file}:{line}: rule {rule:?} {fault}")]
+    Rule {
+        /// Where.
+        file: String,
+        /// Where in it, from 1.
+        line: usize,
+        /// The rule's id.
+        rule: String,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// A rule to be switched off is not there.
+    #[error("there is no rule {rule:?} to switch off")]
+    Unknown {
+        /// The rule's id.
         rule: String,
     },
-    /// A rule's name is not made of lower-case letters, digits and `_`, or is there twice.
-    #[error("rule {index} has no name of its own")]
-    Name {
-        /// Which, from 0.
-        index: usize,
-    },
-    /// The literals don't compile.
-    #[error("literals do not compile")]
-    Literals,
+    /// The anchors don't compile.
+    #[error("anchors do not compile")]
+    Anchors,
+}
+
+/// What is wrong with a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Its id is not made of lower-case letters, digits and `_`.
+    #[error("has an id with more than lower-case letters, digits and _ in it")]
+    Id,
+    /// Another rule has its id.
+    #[error("has the id of another rule")]
+    Twice,
+    /// Its shape does not compile within its bound.
+    #[error("has a shape that does not compile")]
+    Shape,
+    /// It would be looked for by words that are not there.
+    #[error("has no anchors to stand within reach of")]
+    Anchors,
 }
 
 /// A set of detectors.
 pub struct Rules {
     version: String,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) names: KeyNames,
-    pub(crate) literals: AhoCorasick,
-    /// For each literal the rules that it wakes.
+    /// Those that are tried everywhere.
+    pub(crate) everywhere: Everywhere,
+    pub(crate) names: NameTable,
+    pub(crate) anchors: AhoCorasick,
+    /// For each anchor the rules that it wakes.
     pub(crate) wakes: Vec<Vec<usize>>,
+    pub(crate) alone: Alone,
 }
 
 /// One detector.
 pub(crate) struct Rule {
     pub(crate) id: Arc<str>,
-    pub(crate) regex: Regex,
+    pub(crate) pattern: Pattern,
     pub(crate) back: Back,
-    pub(crate) check: Check,
-    pub(crate) needs_digits: bool,
-    pub(crate) has_literals: bool,
+    pub(crate) class: Class,
+    pub(crate) severity: Severity,
+    /// A text with fewer is not looked at.
+    digits: usize,
+    /// Whether nothing but its shape says where to look.
+    is_everywhere: bool,
+    checks: Vec<Check>,
+    public: Vec<String>,
 }
 
-/// From a literal back to where its pattern begins.
+impl Rule {
+    /// The part of `text[range]` that passes all the rule's validators, if any does.
+    pub(crate) fn hold(&self, text: &str, range: Range<usize>) -> Option<Range<usize>> {
+        let held = self.checks.iter().try_fold(range, |range, check| check.hold(text, range))?;
+        let is_public = |part: &String| text[held.clone()].contains(part.as_str());
+        (!self.public.iter().any(is_public)).then_some(held)
+    }
+
+    /// Whether the names of fields decide.
+    pub(crate) fn is_assignment(&self) -> bool {
+        self.checks.iter().any(|check| check.is_assignment())
+    }
+
+    /// Whether what has no digit can't hold.
+    pub(crate) fn wants_digits(&self) -> bool {
+        self.checks.iter().any(|check| check.wants_digits())
+    }
+}
+
+/// From an anchor back to where its pattern begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Back {
@@ -70,6 +146,16 @@ pub(crate) enum Back {
     Scheme,
     Digits,
     Hex,
+    /// A value that may hold what base64 and passwords do.
+    Secret,
+    /// A number as people write it.
+    Phone,
+    /// Letters and digits, and what stands between them in prose.
+    Code,
+    /// All of the line.
+    Line,
+    /// What stands before a host.
+    Url,
 }
 
 impl Back {
@@ -83,43 +169,18 @@ impl Back {
             Self::Scheme => byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-'),
             Self::Digits => byte.is_ascii_digit(),
             Self::Hex => byte.is_ascii_hexdigit(),
+            Self::Secret => {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'_' | b'~' | b'.' | b'-' | b'+' | b'/')
+            }
+            Self::Phone => {
+                byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b')' | b'-' | b'.' | b'x')
+            }
+            Self::Code => byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-'),
+            Self::Line => byte != b'\n',
+            Self::Url => !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b'\'' | b'<'),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    version: String,
-    rule: Vec<WrittenRule>,
-    key_names: KeyNames,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRule {
-    id: String,
-    #[serde(default)]
-    literals: Vec<String>,
-    #[serde(default)]
-    back: Back,
-    pattern: String,
-    #[serde(default)]
-    check: Check,
-    #[serde(default)]
-    needs: Option<Needs>,
-    #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are for tests and readers"))]
-    yes: Vec<String>,
-    #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are for tests and readers"))]
-    no: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Needs {
-    Digits,
 }
 
 impl Rules {
@@ -128,71 +189,166 @@ impl Rules {
     #[expect(clippy::expect_used, reason = "the built-in rules compile, which a test shows")]
     pub fn builtin() -> Arc<Self> {
         static BUILTIN: OnceLock<Arc<Rules>> = OnceLock::new();
-        let compile = || Arc::new(Self::parse(BUILTIN_TEXT).expect("built-in rules compile"));
-        Arc::clone(BUILTIN.get_or_init(compile))
+        let compile = || Self::of(&builtin::sources(), &[]).expect("built-in rules compile");
+        Arc::clone(BUILTIN.get_or_init(|| Arc::new(compile())))
     }
 
-    /// Compiles rules from a text like `data/rules.toml`.
+    /// The built-in rules but those `off`, by id, and the rules in `paths` beside them: files, or
+    /// folders with files that end in `.toml`.
     ///
     /// # Errors
-    /// [`RulesError`] says which rule is wrong.
-    pub fn parse(text: &str) -> Result<Self, RulesError> {
-        let written: Written = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            RulesError::Form { line }
-        })?;
-        let mut words: Vec<String> = Vec::new();
-        let mut wakes: Vec<Vec<usize>> = Vec::new();
-        let mut rules: Vec<Rule> = Vec::with_capacity(written.rule.len());
-        for (index, rule) in written.rule.into_iter().enumerate() {
-            let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-            let is_taken = rules.iter().any(|other| *other.id == *rule.id);
-            if rule.id.is_empty() || !rule.id.bytes().all(is_name) || is_taken {
-                return Err(RulesError::Name { index });
-            }
-            for literal in &rule.literals {
-                let literal = literal.to_ascii_lowercase();
-                match words.iter().position(|word| *word == literal) {
-                    Some(known) => wakes[known].push(index),
-                    None => {
-                        words.push(literal);
-                        wakes.push(vec![index]);
-                    }
-                }
-            }
-            rules.push(compile(rule)?);
+    /// [`RulesError`] says which file, which line and why.
+    pub fn load(paths: &[PathBuf], off: &[String]) -> Result<Self, RulesError> {
+        let mut sources = builtin::sources();
+        for path in paths {
+            sources.extend(read(path)?);
         }
-        let literals = AhoCorasick::builder().ascii_case_insensitive(true).build(&words);
-        let literals = literals.map_err(|_| RulesError::Literals)?;
-        Ok(Self { version: written.version, rules, names: written.key_names, literals, wakes })
+        Self::of(&sources, off)
     }
 
-    /// What is written beside each event that these rules masked.
+    pub(crate) fn of(sources: &[Source], off: &[String]) -> Result<Self, RulesError> {
+        let mut anchors = Anchors::default();
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut alone = Vec::new();
+        let mut names = KeyNames::default();
+        let mut left: Vec<&String> = off.iter().collect();
+        let mut ids = HashSet::new();
+        for source in sources {
+            let (written, more) = source.parse()?;
+            names.extend(more);
+            for (line, rule) in written {
+                let wrong = |fault| RulesError::Rule {
+                    file: source.file.clone(),
+                    line,
+                    rule: rule.id.clone(),
+                    fault,
+                };
+                check_form(&rule).map_err(wrong)?;
+                if !ids.insert(rule.id.clone()) {
+                    return Err(wrong(Fault::Twice));
+                }
+                if off.contains(&rule.id) {
+                    left.retain(|id| **id != rule.id);
+                    continue;
+                }
+                let compiled = compile(&rule, source.is_builtin).map_err(wrong)?;
+                anchors.add(&rule.anchors, rules.len());
+                if rule.alone {
+                    alone.push((rules.len(), rule.shape));
+                }
+                rules.push(compiled);
+            }
+        }
+        if let Some(rule) = left.first() {
+            return Err(RulesError::Unknown { rule: (*rule).clone() });
+        }
+        let alone = Alone::new(&alone).ok_or(RulesError::Anchors)?;
+        let (anchors, wakes) = anchors.build()?;
+        let names = names.compile().ok_or(RulesError::Anchors)?;
+        let everywhere = Everywhere::new(&rules).ok_or(RulesError::Anchors)?;
+        let version = version(sources, off);
+        Ok(Self { version, rules, everywhere, names, anchors, wakes, alone })
+    }
+
+    /// What is written beside each event that these rules masked: a hash of all their texts.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 }
 
-fn compile(rule: WrittenRule) -> Result<Rule, RulesError> {
-    let regex = Regex::builder()
-        .configure(
-            Regex::config()
-                .nfa_size_limit(Some(PATTERN_MAX_BYTES))
-                .hybrid_cache_capacity(PATTERN_MAX_BYTES)
-                .utf8_empty(false),
-        )
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .build(&rule.pattern)
-        .map_err(|_| RulesError::Pattern { rule: rule.id.clone() })?;
+/// The anchors of all rules, each once.
+#[derive(Default)]
+struct Anchors {
+    words: Vec<String>,
+    places: HashMap<String, usize>,
+    wakes: Vec<Vec<usize>>,
+}
+
+impl Anchors {
+    fn add(&mut self, anchors: &[String], rule: usize) {
+        for anchor in anchors {
+            let anchor = anchor.to_ascii_lowercase();
+            let place = *self.places.entry(anchor.clone()).or_insert(self.words.len());
+            if place == self.words.len() {
+                self.words.push(anchor);
+                self.wakes.push(Vec::new());
+            }
+            if !self.wakes[place].contains(&rule) {
+                self.wakes[place].push(rule);
+            }
+        }
+    }
+
+    fn build(self) -> Result<(AhoCorasick, Vec<Vec<usize>>), RulesError> {
+        let built = AhoCorasick::builder().ascii_case_insensitive(true).build(&self.words);
+        Ok((built.map_err(|_| RulesError::Anchors)?, self.wakes))
+    }
+}
+
+fn check_form(rule: &WrittenRule) -> Result<(), Fault> {
+    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if rule.id.is_empty() || !rule.id.bytes().all(is_name) {
+        return Err(Fault::Id);
+    }
+    if rule.within.is_some() && rule.anchors.is_empty() {
+        return Err(Fault::Anchors);
+    }
+    Ok(())
+}
+
+fn compile(rule: &WrittenRule, is_builtin: bool) -> Result<Rule, Fault> {
+    let pattern = if is_builtin {
+        Pattern::builtin(rule.pattern())
+    } else {
+        Pattern::written(rule.pattern())?
+    };
     Ok(Rule {
-        id: rule.id.into(),
-        regex,
+        id: rule.id.as_str().into(),
+        pattern,
         back: rule.back,
-        check: rule.check,
-        needs_digits: matches!(rule.needs, Some(Needs::Digits)),
-        has_literals: !rule.literals.is_empty(),
+        class: rule.class,
+        severity: rule.severity,
+        digits: rule.digits,
+        is_everywhere: rule.anchors.is_empty() && !rule.alone,
+        checks: rule.validators.clone(),
+        public: rule.public.clone(),
     })
+}
+
+/// The rule files at a path.
+fn read(path: &Path) -> Result<Vec<Source>, RulesError> {
+    let wrong = |error: std::io::Error| RulesError::Read {
+        file: path.display().to_string(),
+        why: error.to_string(),
+    };
+    let mut files = Vec::new();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(wrong)? {
+            let file = entry.map_err(wrong)?.path();
+            if file.extension().is_some_and(|extension| extension == "toml") {
+                files.push(file);
+            }
+        }
+        files.sort();
+    } else {
+        files.push(path.to_owned());
+    }
+    let source = |file: PathBuf| {
+        let text = std::fs::read_to_string(&file).map_err(wrong)?;
+        Ok(Source { file: file.display().to_string(), text, is_builtin: false })
+    };
+    files.into_iter().map(source).collect()
+}
+
+/// The first 16 hex digits of a hash over every rule there is and what is switched off.
+fn version(sources: &[Source], off: &[String]) -> String {
+    let mut all = digest::Context::new(&digest::SHA256);
+    for part in sources.iter().map(|source| &source.text).chain(off) {
+        all.update(&(part.len() as u64).to_be_bytes());
+        all.update(part.as_bytes());
+    }
+    all.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for Rules {
@@ -200,8 +356,6 @@ impl fmt::Debug for Rules {
         write!(f, "Rules({}, {} rules)", self.version, self.rules.len())
     }
 }
-
-const BUILTIN_TEXT: &str = include_str!("../../data/rules.toml");
 
 #[cfg(test)]
 pub(crate) mod tests;

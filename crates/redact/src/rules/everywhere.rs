@@ -1,0 +1,50 @@
+//! Rules that no anchor wakes: numbers with a form and a sum. One automaton over all of them says
+//! which could match in a text, and only those look for where.
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+use regex_automata::{Input, MatchKind, PatternSet};
+
+use super::Rule;
+
+pub(crate) struct Everywhere {
+    shapes: Regex,
+    rules: Vec<usize>,
+    /// A text with fewer digits is no matter of any.
+    digits: usize,
+}
+
+impl Everywhere {
+    pub(super) fn new(all: &[Rule]) -> Option<Self> {
+        let rules: Vec<usize> = (0..all.len()).filter(|rule| all[*rule].is_everywhere).collect();
+        let shapes: Vec<&str> = rules.iter().map(|rule| all[*rule].pattern.text()).collect();
+        let config = Regex::config()
+            .utf8_empty(false)
+            .match_kind(MatchKind::All)
+            .hybrid_cache_capacity(CACHE_BYTES);
+        let compiled = Regex::builder()
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
+            .configure(config)
+            .build_many(&shapes)
+            .ok()?;
+        let digits = rules.iter().map(|rule| all[*rule].digits).min().unwrap_or_default();
+        Some(Self { shapes: compiled, rules, digits })
+    }
+
+    /// Those that match somewhere in a text, by their places.
+    pub(crate) fn find(&self, all: &[Rule], text: &str) -> Vec<usize> {
+        let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MAX).count();
+        if self.rules.is_empty() || digits < self.digits {
+            return Vec::new();
+        }
+        let mut found = PatternSet::new(self.rules.len());
+        self.shapes.which_overlapping_matches(&Input::new(text), &mut found);
+        let rules = found.iter().map(|pattern| self.rules[pattern.as_usize()]);
+        rules.filter(|rule| digits >= all[*rule].digits).collect()
+    }
+}
+
+/// No rule asks for more digits.
+const DIGITS_MAX: usize = 9;
+/// So that random ids fill it rarely.
+const CACHE_BYTES: usize = 4 << 20;

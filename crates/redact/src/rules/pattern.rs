@@ -1,0 +1,47 @@
+//! The pattern of one rule. Those that Trailgate brings are compiled when they are first tried: all
+//! 693 take 120 ms of a start (2026-11-28, 2 shared cores), and a process needs some tens of them.
+
+use std::sync::OnceLock;
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+
+use super::Fault;
+use crate::limits::PATTERN_MAX_BYTES;
+
+/// A pattern over bytes.
+pub(crate) struct Pattern {
+    text: String,
+    regex: OnceLock<Regex>,
+}
+
+impl Pattern {
+    /// One that may be wrong: compiled at once.
+    pub(super) fn written(text: String) -> Result<Self, Fault> {
+        let regex = compiled(&text).ok_or(Fault::Shape)?;
+        Ok(Self { text, regex: regex.into() })
+    }
+
+    /// One of those that Trailgate brings.
+    pub(super) const fn builtin(text: String) -> Self {
+        Self { text, regex: OnceLock::new() }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[expect(clippy::expect_used, reason = "every built-in pattern compiles, which a test shows")]
+    pub(crate) fn regex(&self) -> &Regex {
+        self.regex.get_or_init(|| compiled(&self.text).expect("a built-in pattern compiles"))
+    }
+}
+
+fn compiled(text: &str) -> Option<Regex> {
+    let config = Regex::config()
+        .nfa_size_limit(Some(PATTERN_MAX_BYTES))
+        .hybrid_cache_capacity(PATTERN_MAX_BYTES)
+        .utf8_empty(false);
+    let syntax = syntax::Config::new().unicode(false).utf8(false);
+    Regex::builder().configure(config).syntax(syntax).build(text).ok()
+}
