@@ -3,9 +3,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use trailgate_envelope::{NoChance, Secret};
-use trailgate_redact::{
-    Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey, Wrapping,
-};
+use trailgate_redact::{Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey, Wrapping};
 use trailgate_schemas::{
     Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource, SourceAddress,
 };

@@ -344,7 +344,9 @@ fn a_form_in_parts_is_masked_by_its_names_also_where_its_pieces_are_no_text() {
 fn a_compressed_body_is_opened_at_its_end_and_masked() {
     use base64::{Engine, engine::general_purpose::STANDARD};
     // `{"password":"gk3-Zq81xv","n":1}` in gzip.
-    let body = STANDARD.decode("H4sIAAAAAAACA6tWKkgsLi7PL0pRslJKzzbWjSq0MKwoU9JRylOyMqwFAKxxfUYfAAAA").unwrap();
+    let body = STANDARD
+        .decode("H4sIAAAAAAACA6tWKkgsLi7PL0pRslJKzzbWjSq0MKwoU9JRylOyMqwFAKxxfUYfAAAA")
+        .unwrap();
     let headers = r#"{"content-type":"application/json","content-encoding":"gzip"}"#;
     for size in [9, 10_000] {
         let mut bench = Bench::new();
