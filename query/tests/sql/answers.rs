@@ -95,8 +95,10 @@ async fn a_cut_answer_breaks_off_for_whom_it_can_not_be_told_otherwise() {
     for format in ["csv", "arrow"] {
         let ask =
             || world.auditor().query(&[("format", format)]).body("SELECT event_id FROM events");
-        let answer = ask().send().await.unwrap();
-        assert!(answer.bytes().await.is_err(), "{format}");
+        // A short answer may break off before its head is out.
+        if let Ok(answer) = ask().send().await {
+            assert!(answer.bytes().await.is_err(), "{format}");
+        }
 
         let answer = ask().header("te", "trailers").send().await.unwrap();
         let body = http::Response::from(answer).into_body().collect().await.unwrap();
