@@ -36,9 +36,9 @@ pub(crate) const PART_HEAD_MAX_BYTES: usize = 8 * 1024;
 /// Most white space between a part's delimiter and the end of its line; senders write none.
 pub(crate) const PADDING_MAX_BYTES: usize = 64;
 
-/// Shortest run of digits in which something encoded is looked for: twelve clear bytes in base64,
-/// eight in hex.
-pub(crate) const ENCODED_MIN_BYTES: usize = 16;
+/// Shortest run of digits in which something encoded is looked for: nine clear bytes in base64 if it
+/// stands for nothing else, else twelve; eight in hex.
+pub(crate) const ENCODED_MIN_BYTES: usize = 12;
 
 /// Encodings within encodings that are read: JSON in a query in base64 in JSON.
 pub(crate) const LAYERS_MAX: usize = 4;

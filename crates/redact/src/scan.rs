@@ -59,7 +59,13 @@ pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
         everywhere(index, &rules.rules[index], text, hits);
     }
     for hit in hits.iter_mut().filter(|hit| hit.holds) {
-        hit.holds = !is_in_token(text, &hit.secret);
+        while !hit.secret.is_empty()
+            && let Some(end) = token_end(text, hit.secret.start)
+        {
+            hit.secret.start = end.min(hit.secret.end);
+            let behind = &text.as_bytes()[hit.secret.clone()];
+            hit.holds = behind.iter().any(u8::is_ascii_alphanumeric);
+        }
     }
 }
 
@@ -209,17 +215,15 @@ fn assignment(rules: &Rules, text: &str, name: Range<usize>, hit: &mut Hit) {
         && (!is_prose || is_quoted || (has_digit && value.len() >= 6));
 }
 
-/// Whether it is part of a token of ours: masked again, that would not be what it was.
-fn is_in_token(text: &str, secret: &Range<usize>) -> bool {
+/// Where the token of ours ends that a place is within or at: masked again, that would not be what it
+/// was.
+fn token_end(text: &str, at: usize) -> Option<usize> {
     let bytes = text.as_bytes();
-    let from = secret.start.saturating_sub(TOKEN_MAX_BYTES);
-    let to = bytes.len().min(secret.start + 1);
-    let Some(start) = memchr::memrchr(b'[', &bytes[from..to]).map(|at| from + at) else {
-        return false;
-    };
+    let from = at.saturating_sub(TOKEN_MAX_BYTES);
+    let start = from + memchr::memrchr(b'[', &bytes[from..bytes.len().min(at + 1)])?;
     let far = bytes.len().min(start + TOKEN_MAX_BYTES);
-    let end = memchr::memchr(b']', &bytes[start..far]).map(|at| start + at + 1);
-    end.is_some_and(|end| secret.end <= end && text.get(start..end).is_some_and(is_token))
+    let end = start + memchr::memchr(b']', &bytes[start..far])? + 1;
+    (at < end && text.get(start..end).is_some_and(is_token)).then_some(end)
 }
 
 /// `self.config.password` and the like: names, not values.

@@ -67,6 +67,7 @@ pub(super) fn iban(value: &str) -> Option<usize> {
         EE20EG29ES24FI18FO18FR27GB22GE22GI23GL18GR27GT28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20\
         LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MR27MT31MU30NL18NO15PK24PL28PS29PT25QA29RO24\
         RS22SA24SC31SD18SE24SI19SK24SM27ST25SV28TL23TN24TR26UA29VA22VG24XK20";
+    let written = value;
     let value = value.to_ascii_uppercase();
     let country = value.get(..2)?;
     let entry = LENGTHS.as_bytes().chunks_exact(4).find(|entry| &entry[..2] == country.as_bytes());
@@ -84,7 +85,14 @@ pub(super) fn iban(value: &str) -> Option<usize> {
         }
     }
     let is_whole = !value.as_bytes().get(end).is_some_and(u8::is_ascii_alphanumeric);
-    (compact.len() == length && is_whole && mod_97(&compact) == 1).then_some(end)
+    let is_one = compact.len() == length && is_whole && mod_97(&compact) == 1;
+    (is_one && !is_hash(&written[..end])).then_some(end)
+}
+
+/// Whether it reads as part of a hash in hex: one of 97 of those has the sum of an account, too.
+fn is_hash(value: &str) -> bool {
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b' ');
+    value.bytes().all(is_hex) && value.bytes().skip(2).any(|byte| byte.is_ascii_lowercase())
 }
 
 fn mod_97(iban: &[u8]) -> u32 {

@@ -39,7 +39,7 @@ pub(crate) fn is_keyed(value: &str) -> bool {
 /// secret; few words stand between.
 pub(super) fn provided(text: &str, range: Range<usize>) -> Option<Range<usize>> {
     let behind = &text[range.clone()];
-    if is_within_word(text, range.start) {
+    if is_within_word(text, range.start) || is_within_blob(text, range.start) {
         return None;
     }
     let (mut at, mut words) = (0, 0);
@@ -66,13 +66,30 @@ pub(super) fn provided(text: &str, range: Range<usize>) -> Option<Range<usize>> 
     None
 }
 
-/// Whether a name begins in the middle of another word.
+/// Whether a name begins in the middle of another word, or is none: no name is written `sLaB`.
 fn is_within_word(text: &str, at: usize) -> bool {
-    let begins_capital = text[at..].bytes().next().is_some_and(|byte| byte.is_ascii_uppercase());
+    let name = text.as_bytes()[at..].iter().take(NAME_MIN_BYTES);
+    let rest = name.clone().skip(1);
+    let is_one_case = rest.clone().all(|byte| !byte.is_ascii_uppercase())
+        || name.clone().all(|byte| !byte.is_ascii_lowercase());
+    let begins_capital = name.clone().next().is_some_and(u8::is_ascii_uppercase);
     let before = text[..at].bytes().next_back();
-    before.is_some_and(|byte| {
-        byte.is_ascii_uppercase() || byte.is_ascii_lowercase() && !begins_capital
-    })
+    let goes_on = before.is_some_and(|byte| {
+        byte.is_ascii_uppercase()
+            || byte.is_ascii_digit()
+            || byte.is_ascii_lowercase() && !begins_capital
+    });
+    goes_on || !is_one_case
+}
+
+/// Whether a name stands in a picture or the like, where any four letters stand by chance: half a
+/// megabyte of base64 holds eight such names.
+fn is_within_blob(text: &str, at: usize) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let (before, behind) = text.as_bytes().split_at(at);
+    let before = before.iter().rev().take(BLOB_MIN_BYTES).take_while(|byte| is_digit(byte)).count();
+    let behind = behind.iter().take(BLOB_MIN_BYTES).take_while(|byte| is_digit(byte)).count();
+    before + behind >= BLOB_MIN_BYTES
 }
 
 fn is_of_value(c: char) -> bool {
@@ -181,8 +198,12 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
         || (value.bytes().all(|b| Some(&b) == first) && !first.is_some_and(u8::is_ascii_digit))
 }
 
+/// The shortest vendors' names.
+const NAME_MIN_BYTES: usize = 4;
 /// How far behind a vendor's name a value begins.
 const REACH_BYTES: usize = 56;
+/// Names, and the paths that they stand in, are shorter.
+const BLOB_MIN_BYTES: usize = 200;
 /// Shorter ones are words and versions.
 const VALUE_MIN_BYTES: usize = 10;
 /// Words of prose between the two.

@@ -33,6 +33,18 @@ pub(super) fn reading(
     Some(end)
 }
 
+/// Reads a run that as a whole stands for clear text.
+pub(super) fn whole(digits: &Digits<'_>) -> Option<Reading> {
+    let groups = digits.bytes.chunks_exact(4);
+    let (left, all) = (groups.remainder().len(), digits.bytes.len());
+    let mut clear = groups.map(|four| group(four).is_some_and(|three| is_all(three, CLEAR)));
+    if left == 1 || !clear.all(|is_clear| is_clear) {
+        return None;
+    }
+    let (reading, end) = read(digits, 0);
+    (end + left == all && reading.text.len() == all * 3 / 4).then_some(reading)
+}
+
 /// Reads from one digit on as far as there is text.
 fn read(digits: &Digits<'_>, start: usize) -> (Reading, usize) {
     let mut read = Vec::with_capacity(READ_BYTES);

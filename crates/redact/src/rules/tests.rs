@@ -107,6 +107,31 @@ fn every_rule_finds_its_examples() {
 }
 
 #[test]
+fn an_example_that_is_masked_stands() {
+    let redactor = redactor();
+    let mut wrong = Vec::new();
+    for example in examples() {
+        for text in [example.clone(), format!("so it is {example} there"), format!("'{example}'")] {
+            let once = redactor.text(&text).text.into_owned();
+            let twice = redactor.text(&once).text.into_owned();
+            if twice != once {
+                wrong.push(format!("{once}: {twice}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_stands_behind_something_like_a_token_is_masked() {
+    let secret = fill("{a18}");
+    let masked =
+        redactor().text(&format!("https://[user:0123abcd]{secret}@x.example")).text.into_owned();
+    assert!(!masked.contains(&secret), "{masked}");
+    assert_eq!(redactor().text(&masked).text, masked);
+}
+
+#[test]
 fn every_pattern_that_is_compiled_late_compiles() {
     for rule in &Rules::builtin().rules {
         let _ = rule.pattern.regex();
