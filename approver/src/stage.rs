@@ -99,33 +99,23 @@ impl Bound {
             () = serving.as_mut() => return Ok(()),
             started = started => started?,
         };
-        let Running { handle, writer, follow, mut following } = started;
+        let Running { handle, writer, follow, following } = started;
         let stop = context.stop.clone();
         tokio::spawn(watch_backbone(Arc::clone(&ground.backbone), parts.backbone, stop.clone()));
         tokio::spawn(async move { ground.authenticator.look_ahead(&parts.issuers, &stop).await });
-        // A part that fails ends the stage.
-        let failing = async {
-            tokio::select! {
-                () = watch_processor(&handle, &parts.processor) => None,
-                followed = &mut following => Some(followed),
-            }
-        };
-        let followed = tokio::select! {
-            () = serving.as_mut() => None,
-            followed = failing => {
+        // A processor that fails ends the stage.
+        tokio::select! {
+            () = serving.as_mut() => {}
+            () = watch_processor(&handle, &parts.processor) => {
                 context.stop.ask();
                 serving.await;
-                followed
             }
-        };
+        }
         parts.processor.not_ready("stopping");
         desk.tasks.close();
         desk.tasks.wait().await;
         follow.ask();
-        let followed = match followed {
-            Some(followed) => followed,
-            None => following.await,
-        };
+        let followed = following.await;
         let ended = handle.stop().await;
         writer.finish().await.context("approver's last events")?;
         followed.context("approvals")?.context("approvals")?;
@@ -230,7 +220,9 @@ async fn start(
         counts: desk.counts.clone(),
         part: parts.shown.clone(),
     };
-    let following = tokio::spawn(follower.run(follow.clone()));
+    let (following, stop) = (follower.run(follow.clone()), context.stop.clone());
+    // Approvals that can't be followed end the stage.
+    let following = tokio::spawn(async move { following.await.inspect_err(|_| stop.ask()) });
     writer.stop_if_forbidden(&context.stop);
     let (recorder, appender) = (Arc::new(writer.clone()), ground.backbone.appender()?);
     let partitions = ground.backbone.partitions();

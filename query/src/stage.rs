@@ -109,26 +109,16 @@ impl Bound {
         let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
         let started = start(&self.config, &ground, &context, &part, &desk, &follow);
         let mut serving = std::pin::pin!(serving);
-        let (writer, mut following) = tokio::select! {
+        let (writer, following) = tokio::select! {
             () = serving.as_mut() => return Ok(()),
             started = started => started?,
         };
-        let ended = tokio::select! {
-            () = serving.as_mut() => None,
-            ended = &mut following => {
-                context.stop.ask();
-                serving.await;
-                Some(ended)
-            }
-        };
+        serving.await;
         part.not_ready("stopping");
         follow.ask();
-        let ended = match ended {
-            Some(ended) => ended,
-            None => following.await,
-        };
+        let followed = following.await;
         writer.finish().await.context("query's last events")?;
-        ended.context("query's tail")?.context("query's tail")
+        followed.context("query's tail")?.context("query's tail")
     }
 }
 
@@ -172,7 +162,9 @@ async fn start(
     };
     let engine = Engine::new(tail, config.engine_limits()?)
         .map_err(|_| anyhow::anyhow!("query.scratch: can't be used"))?;
-    let following = tokio::spawn(follower.run(follow.clone()));
+    let (following, stop) = (follower.run(follow.clone()), context.stop.clone());
+    // A tail that can't be followed ends the stage.
+    let following = tokio::spawn(async move { following.await.inspect_err(|_| stop.ask()) });
     let ready = Ready { engine, recorder: Arc::new(writer.clone()) };
     // Set once: this runs once.
     let _ = desk.ready.set(ready);
