@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind, PatternSet};
+use regex_automata::{Anchored, Input, PatternSet};
 
 use super::Rule;
+use super::pattern::any_of;
 use crate::scan::HitName;
 
 /// The rules that find such values, as one automaton.
@@ -19,11 +19,7 @@ pub(crate) struct Alone {
 impl Alone {
     pub(super) fn new(shapes: &[(usize, String)]) -> Option<Self> {
         let whole: Vec<String> = shapes.iter().map(|(_, shape)| format!("^(?:{shape})$")).collect();
-        let compiled = Regex::builder()
-            .syntax(syntax::Config::new().unicode(false).utf8(false))
-            .configure(Regex::config().utf8_empty(false).match_kind(MatchKind::All))
-            .build_many(&whole)
-            .ok()?;
+        let compiled = any_of(&whole, Regex::config())?;
         Some(Self { shapes: compiled, rules: shapes.iter().map(|(rule, _)| *rule).collect() })
     }
 

@@ -2,10 +2,10 @@
 //! which could match in a text, and only those look for where.
 
 use regex_automata::meta::Regex;
-use regex_automata::util::syntax;
-use regex_automata::{Input, MatchKind, PatternSet};
+use regex_automata::{Input, PatternSet};
 
 use super::Rule;
+use super::pattern::any_of;
 
 pub(crate) struct Everywhere {
     shapes: Regex,
@@ -18,15 +18,7 @@ impl Everywhere {
     pub(super) fn new(all: &[Rule]) -> Option<Self> {
         let rules: Vec<usize> = (0..all.len()).filter(|rule| all[*rule].is_everywhere).collect();
         let shapes: Vec<&str> = rules.iter().map(|rule| all[*rule].pattern.text()).collect();
-        let config = Regex::config()
-            .utf8_empty(false)
-            .match_kind(MatchKind::All)
-            .hybrid_cache_capacity(CACHE_BYTES);
-        let compiled = Regex::builder()
-            .syntax(syntax::Config::new().unicode(false).utf8(false))
-            .configure(config)
-            .build_many(&shapes)
-            .ok()?;
+        let compiled = any_of(&shapes, Regex::config().hybrid_cache_capacity(CACHE_BYTES))?;
         let digits = rules.iter().map(|rule| all[*rule].digits).min().unwrap_or_default();
         Some(Self { shapes: compiled, rules, digits })
     }

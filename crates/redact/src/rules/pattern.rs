@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use regex_automata::meta::Regex;
+use regex_automata::MatchKind;
+use regex_automata::meta::{Builder, Config, Regex};
 use regex_automata::util::syntax;
 
 use super::Fault;
@@ -37,11 +38,23 @@ impl Pattern {
     }
 }
 
+/// One automaton over several patterns, which says of each whether it matches.
+pub(super) fn any_of<P: AsRef<str>>(patterns: &[P], config: Config) -> Option<Regex> {
+    let config = config.match_kind(MatchKind::All);
+    builder(config).build_many(patterns).ok()
+}
+
 fn compiled(text: &str) -> Option<Regex> {
     let config = Regex::config()
         .nfa_size_limit(Some(PATTERN_MAX_BYTES))
-        .hybrid_cache_capacity(PATTERN_MAX_BYTES)
-        .utf8_empty(false);
+        .hybrid_cache_capacity(PATTERN_MAX_BYTES);
+    builder(config).build(text).ok()
+}
+
+/// Every pattern is one over bytes.
+fn builder(config: Config) -> Builder {
     let syntax = syntax::Config::new().unicode(false).utf8(false);
-    Regex::builder().configure(config).syntax(syntax).build(text).ok()
+    let mut builder = Regex::builder();
+    builder.configure(config.utf8_empty(false)).syntax(syntax);
+    builder
 }
