@@ -51,7 +51,7 @@ pub(super) fn refused(rdkafka_code: RDKafkaErrorCode) -> BackboneError {
 }
 
 /// If a read fails for want of a right on one of these topics: that. Which one nobody says.
-pub(super) fn denied(
+pub(super) fn forbidden(
     error: &KafkaError,
     topics: impl IntoIterator<Item = Topic>,
 ) -> Option<BackboneError> {

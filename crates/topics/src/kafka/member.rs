@@ -27,7 +27,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::context;
-use super::failure::{broken, code, denied, failed};
+use super::failure::{broken, code, failed, forbidden};
 use super::limits;
 use super::names::{Name, Names};
 use super::records::{list, offsets, ours, partitions, places, record};
@@ -53,7 +53,7 @@ pub(super) enum Event {
     /// Somebody else has joined by this name, or the like: this member is none any more.
     Fenced(String),
     /// The right to read is missing.
-    Denied(BackboneError),
+    Forbidden(BackboneError),
 }
 
 /// A member. Dropping it leaves in order, which may take a while.
@@ -122,8 +122,8 @@ impl Member {
                 let topic = self.topics.iter().find(|topic| topic.name() == message.topic())?;
                 Some(Event::Record(record(*topic, &message)))
             }
-            Some(Err(error)) => match denied(&error, self.topics.iter().copied()) {
-                Some(denied) => Some(Event::Denied(denied)),
+            Some(Err(error)) => match forbidden(&error, self.topics.iter().copied()) {
+                Some(forbidden) => Some(Event::Forbidden(forbidden)),
                 None => event_of(&error),
             },
             // A callback may have taken note of something.
@@ -268,7 +268,7 @@ impl Drop for Member {
                 | Event::OutOfRange
                 | Event::Unreachable
                 | Event::Fenced(_)
-                | Event::Denied(_) => {}
+                | Event::Forbidden(_) => {}
             }
         }
     }

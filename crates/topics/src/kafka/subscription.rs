@@ -337,7 +337,7 @@ impl<'a> Consumer<'a> {
             Event::OutOfRange => return Ok(self.find_missing()),
             Event::Unreachable => self.suspect_outage(),
             Event::Fenced(code) => return Err(fenced(&code)),
-            Event::Denied(denied) => return Err(denied),
+            Event::Forbidden(forbidden) => return Err(forbidden),
         }
         Ok(true)
     }

@@ -18,7 +18,7 @@ use trailgate_schemas::Micros;
 use trailgate_service::Clock;
 
 use super::context::Quiet;
-use super::failure::{broken, code, denied, failed};
+use super::failure::{broken, code, failed, forbidden};
 use super::limits;
 use super::lookup::Lookup;
 use super::on_thread;
@@ -238,7 +238,7 @@ impl Reader {
     fn failure_of(&self, error: &KafkaError) -> Option<BackboneError> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset) => Some(self.find_missing()),
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => denied(error, [self.topic]),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => forbidden(error, [self.topic]),
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Some(failed(error)),
             _ => {
                 tracing::debug!(code = code(error), "kafka tail error");

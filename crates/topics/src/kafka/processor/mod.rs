@@ -199,7 +199,7 @@ impl<'a> Membership<'a> {
             Some(Event::Record(record)) => self.take(&record).map(|()| None),
             Some(Event::OutOfRange) => Ok((!self.find_missing()?).then_some(Left::ToRejoin)),
             Some(Event::Fenced(code)) => Ok(Some(Left::Fenced(fenced(&code).to_string()))),
-            Some(Event::Denied(denied)) => Ok(Some(Left::Failed(denied.to_string()))),
+            Some(Event::Forbidden(forbidden)) => Ok(Some(Left::Failed(forbidden.to_string()))),
             Some(Event::Assigned(came)) => {
                 self.member.take(&came)?;
                 self.held.extend(came.into_iter().map(|p| (p, Held::Unrestored)));

@@ -17,7 +17,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 
 use crate::backbone::BackboneError;
 use crate::kafka::context;
-use crate::kafka::failure::{broken, code, denied, failed};
+use crate::kafka::failure::{broken, code, failed, forbidden};
 use crate::kafka::limits;
 use crate::kafka::member::Member;
 use crate::kafka::records::{places, their_headers, theirs};
@@ -53,7 +53,7 @@ struct InFlight {
     records: usize,
     has_failed: bool,
     /// What the broker says this process has no right to.
-    denied: Option<BackboneError>,
+    forbidden: Option<BackboneError>,
 }
 
 struct Deliveries(Arc<Flight>);
@@ -83,8 +83,8 @@ impl Desk {
     /// # Errors
     /// If trying again is no use.
     pub(super) fn make_ready(&mut self) -> Result<(), BackboneError> {
-        if let Some(denied) = self.flight.state().denied.clone() {
-            return Err(denied);
+        if let Some(forbidden) = self.flight.state().forbidden.clone() {
+            return Err(forbidden);
         }
         if self.is_ready {
             return Ok(());
@@ -178,7 +178,7 @@ impl Desk {
         let call = limits::TRANSACTION_CALL;
         again("offsets", || {
             let sent = producer.send_offsets_to_transaction(&offsets, &group, call);
-            sent.inspect_err(|error| self.note_denied(error, upto))
+            sent.inspect_err(|error| self.note_forbidden(error, upto))
         })?;
         again("commit", || producer.commit_transaction(call))?;
         self.is_open = false;
@@ -186,9 +186,9 @@ impl Desk {
     }
 
     /// The broker lets only those commit a place in a topic who may read it.
-    fn note_denied(&self, error: &KafkaError, upto: &[(Topic, Partition, Offset)]) {
-        if let Some(denied) = denied(error, upto.iter().map(|(topic, ..)| *topic)) {
-            self.flight.state().denied = Some(denied);
+    fn note_forbidden(&self, error: &KafkaError, upto: &[(Topic, Partition, Offset)]) {
+        if let Some(forbidden) = forbidden(error, upto.iter().map(|(topic, ..)| *topic)) {
+            self.flight.state().forbidden = Some(forbidden);
         }
     }
 
@@ -263,8 +263,8 @@ impl ClientContext for Deliveries {
         if facility == "ADDPARTS" && message.ends_with("Topic authorization failed") {
             let is_named = |topic: &&Topic| message.contains(&format!("\"{}\"", topic.name()));
             if let Some(topic) = Topic::ALL.iter().find(is_named) {
-                let denied = broken(&format!("no right to write {}", topic.name()));
-                self.0.state().denied = Some(denied);
+                let forbidden = broken(&format!("no right to write {}", topic.name()));
+                self.0.state().forbidden = Some(forbidden);
             }
         }
         context::log(facility, message);
