@@ -82,7 +82,7 @@ impl Kafka {
     }
 
     fn change_rights(&self, change: &str, rule: &[&str], topic: &str) {
-        let mut command = java(&["-Xmx128m", "-XX:TieredStopAtLevel=1"]);
+        let mut command = java(&["-Xmx128m"]);
         command.args([
             "org.apache.kafka.tools.AclCommand",
             "--bootstrap-server",
@@ -149,7 +149,7 @@ fn server_properties(folder: &Path, port: u16, controller: u16) -> String {
 }
 
 fn format(folder: &Path) {
-    let mut format = java(&["-Xmx128m", "-XX:TieredStopAtLevel=1"]);
+    let mut format = java(&["-Xmx128m"]);
     format.args(["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c"]);
     let formatted = format.arg(properties_file(folder)).output().or_give_up("formatting Kafka");
     if !formatted.status.success() {
@@ -159,14 +159,14 @@ fn format(folder: &Path) {
 }
 
 fn launch(folder: &Path) -> Child {
-    let mut broker = java(&["-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-Dlog4j2.level=INFO"]);
+    let mut broker = java(&["-Xms256m", "-Xmx512m", "-Dlog4j2.level=INFO"]);
     broker.arg("kafka.Kafka").arg(properties_file(folder));
     Child::start("kafka", broker, &folder.join("kafka.log"))
 }
 
 fn java(options: &[&str]) -> Command {
     let parts = Parts::find();
-    let mut command = Command::new(parts.java());
+    let mut command = parts.java_command();
     command.args(options).arg("-cp").arg(parts.kafka_libs().join("*"));
     command
 }

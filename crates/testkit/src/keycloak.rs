@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::child::Child;
 use crate::daemon::answers_ok;
 use crate::fail::{OrGiveUp, give_up};
-use crate::parts::{Parts, project_root};
+use crate::parts::{COMPILE_QUICKLY, Parts, project_root};
 use crate::port::free_port;
 
 /// Keycloak with the realm `company`: alice of the group `agents`, mallory of the group `guests`,
@@ -79,7 +79,8 @@ fn launch(home: &Path, port: u16, management: u16, log: &Path) -> Child {
         .arg(format!("--http-management-port={management}"))
         .env("JAVA_HOME", runtime)
         .env("JAVA", java)
-        .env("JAVA_OPTS_KC_HEAP", "-Xmx512m");
+        .env("JAVA_OPTS_KC_HEAP", "-Xmx512m")
+        .env("JAVA_OPTS_APPEND", COMPILE_QUICKLY);
     Child::start("keycloak", command, log)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub const START_MAX: Duration = Duration::from_secs(180);
 
 /// What a test waits for has happened by then, or never will.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_secs(180);
 
 /// Between two looks at what is waited for.
 pub const POLL: Duration = Duration::from_millis(20);

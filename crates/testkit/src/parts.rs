@@ -54,6 +54,14 @@ impl Parts {
         present("java", self.java.as_deref())
     }
 
+    /// A Java program about to be started: compiled once and quickly, since none runs for longer than
+    /// a test, and collecting with one thread.
+    pub(crate) fn java_command(&self) -> Command {
+        let mut command = Command::new(self.java());
+        command.args([COMPILE_QUICKLY, "-XX:+UseSerialGC"]);
+        command
+    }
+
     /// The folder of Apache Kafka's jars.
     #[must_use]
     pub fn kafka_libs(&self) -> &Path {
@@ -132,3 +140,6 @@ fn ask() -> Parts {
 fn present<'a>(name: &str, path: Option<&'a Path>) -> &'a Path {
     path.unwrap_or_else(|| give_up(name, &"not installed; run scripts/install-test-parts"))
 }
+
+/// A Java program of a test runs too short for more to pay.
+pub(crate) const COMPILE_QUICKLY: &str = "-XX:TieredStopAtLevel=1";

@@ -1,7 +1,5 @@
 //! A real schema registry: Apicurio, by the Confluent registry's API.
 
-use std::process::Command;
-
 use tempfile::TempDir;
 
 use crate::child::Child;
@@ -25,7 +23,7 @@ impl SchemaRegistry {
         let folder = folder.or_give_up("making the registry's folder");
         let (port, management) = (free_port(), free_port());
         let jar = Parts::find().registry_jar();
-        let mut command = Command::new(Parts::find().java());
+        let mut command = Parts::find().java_command();
         command
             .args(["-Xmx384m", "-Dquarkus.http.host=127.0.0.1"])
             .arg(format!("-Dquarkus.http.port={port}"))

@@ -95,7 +95,7 @@ impl MultipartStream {
             return;
         }
         if let Place::Content(part) = &mut self.place {
-            part.finish(redactor, out);
+            part.break_off(redactor, out);
         }
         redactor.withhold(Withheld::NotMultipart, out);
         self.place = Place::Broken;

@@ -91,6 +91,14 @@ impl Part {
         self.content = Content::Dropped;
     }
 
+    /// The body broke off within the part.
+    pub(super) fn break_off(&mut self, redactor: &Redactor, out: &mut Out) {
+        if matches!(self.content, Content::Named { .. }) {
+            self.flush(redactor, out);
+        }
+        self.finish(redactor, out);
+    }
+
     /// Lets out what is held, since nothing more came for long.
     pub(super) fn flush(&mut self, redactor: &Redactor, out: &mut Out) {
         match &mut self.content {

@@ -229,6 +229,20 @@ fn a_part_held_by_its_name_comes_out_masked_when_nothing_more_comes() {
     assert!(text.ends_with("beside\r\n---x7b--\r\n"), "{text}");
 }
 
+/// The beginning of a delimiter, held back, is no end of a value that would make it a text.
+#[test]
+fn a_named_value_stays_masked_wherever_the_body_breaks_off() {
+    for kind in 0..=1 {
+        let (head, content) = part(kind, 0);
+        let body = body(&head, &content);
+        for end in 0..=body.len() {
+            let (text, is_withheld) = whole(&body[..end]);
+            assert!(!text.contains(SECRET), "{text}");
+            assert!(is_withheld || end == 0 || end + 2 >= body.len(), "{text}");
+        }
+    }
+}
+
 #[test]
 fn what_is_held_of_parts_is_bounded_whatever_comes() {
     let run = "a1B2".repeat(4096);

@@ -210,6 +210,44 @@ impl Member {
         }
     }
 
+    /// Commits the last places of a member that leaves, and waits until they are committed, but not for
+    /// long: else whoever comes next reads what was delivered again. While the group shares anew it
+    /// takes no places, and goes on only with members that poll.
+    pub(super) fn commit_last(&self, topic: Topic, offsets: &[(Partition, Offset)]) {
+        if offsets.is_empty() {
+            return;
+        }
+        let at = offsets.iter().map(|(p, offset)| (topic, *p, rdkafka::Offset::Offset(offset.0)));
+        let places = places(at);
+        let deadline = Instant::now() + limits::ASK_BRIEFLY;
+        while let Err(error) = self.consumer.commit(&places, CommitMode::Sync) {
+            let is_busy = error.rdkafka_error_code() == Some(RDKafkaErrorCode::RebalanceInProgress);
+            if !is_busy || Instant::now() >= deadline {
+                tracing::debug!(
+                    code = code(&error),
+                    "kafka consumer leaves without its last places"
+                );
+                return;
+            }
+            if let Some(event) = self.poll(limits::POLL_WAIT) {
+                self.answer(event);
+            }
+        }
+    }
+
+    /// Answers what happens to a member that leaves.
+    fn answer(&self, event: Event) {
+        match event {
+            Event::Assigned(came) => drop(self.take(&came)),
+            Event::Revoked(going) | Event::Lost(going) => drop(self.let_go(&going)),
+            Event::Record(_)
+            | Event::OutOfRange
+            | Event::Unreachable
+            | Event::Fenced(_)
+            | Event::Forbidden(_) => {}
+        }
+    }
+
     /// Whether a commit has failed since this was last asked.
     pub(super) fn has_commit_failed(&self) -> bool {
         self.context().commit_failed.swap(false, Ordering::Relaxed)
@@ -261,15 +299,7 @@ impl Drop for Member {
         self.context().is_closing.store(true, Ordering::Relaxed);
         // The library does not close before it has its answers.
         while let Some(event) = self.context().next() {
-            match event {
-                Event::Assigned(came) => drop(self.take(&came)),
-                Event::Revoked(going) | Event::Lost(going) => drop(self.let_go(&going)),
-                Event::Record(_)
-                | Event::OutOfRange
-                | Event::Unreachable
-                | Event::Fenced(_)
-                | Event::Forbidden(_) => {}
-            }
+            self.answer(event);
         }
     }
 }

@@ -101,7 +101,10 @@ impl<'a> Consumer<'a> {
             if self.member.is_fenced() { Left::Fenced } else { Left::Ended }
         });
         let all: Vec<Partition> = self.held.keys().copied().collect();
-        self.commit(&all);
+        let last = self.uncommitted(&all);
+        if self.outage.is_none() {
+            self.member.commit_last(self.topic, &last);
+        }
         // The library does not close before it has its answer.
         if let Some(going) = self.going.take() {
             drop(self.member.let_go(&going.partitions));
@@ -443,6 +446,12 @@ impl<'a> Consumer<'a> {
 
     /// Commits how far the owner has come, for lag tools and for a restart.
     fn commit(&mut self, of: &[Partition]) {
+        let offsets = self.uncommitted(of);
+        self.member.commit(self.topic, &offsets);
+    }
+
+    /// How far the owner has come, where that is not committed. From now on it is taken to be.
+    fn uncommitted(&mut self, of: &[Partition]) -> Vec<(Partition, Offset)> {
         let mut offsets = Vec::new();
         for partition in of {
             let Some(held) = self.held.get_mut(partition) else { continue };
@@ -452,6 +461,6 @@ impl<'a> Consumer<'a> {
                 offsets.push((*partition, next));
             }
         }
-        self.member.commit(self.topic, &offsets);
+        offsets
     }
 }
