@@ -10,7 +10,7 @@ use trailgate_redact::Shape;
 /// A body and what it is made of.
 pub type Body = (Shape, String);
 
-/// So many bytes of bodies, each kind with as many.
+/// So many bytes of bodies, by kind, each kind with as many.
 pub fn agent_corpus(bytes: usize) -> Vec<(&'static str, Vec<Body>)> {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let makers: [(&str, Shape, fn(&mut Dice) -> String); 4] = [
@@ -32,20 +32,20 @@ pub fn agent_corpus(bytes: usize) -> Vec<(&'static str, Vec<Body>)> {
     makers.map(kind).into()
 }
 
-/// A text of digits, of the rules' literals, of base64, of JSON's escapes; each by its figure's name.
-pub fn all_of_one_kind(literals: &[String]) -> [(&'static str, Body); 4] {
+/// A text of digits, of the rules' anchors, of base64, of JSON's escapes; each by its figure's name.
+pub fn all_of_one_kind(anchors: &[String]) -> [(&'static str, Body); 4] {
     let mut dice = Dice(42);
-    let mut anchors = String::new();
-    while anchors.len() < KIND_BYTES {
-        anchors.push_str(&literals[dice.below(literals.len())]);
-        anchors.push(' ');
+    let mut words = String::new();
+    while words.len() < KIND_BYTES {
+        words.push_str(&anchors[dice.below(anchors.len())]);
+        words.push(' ');
     }
     let digits = dice.letters("0123456789", KIND_BYTES);
     let base64 = dice.letters(&format!("{LETTERS}+/"), KIND_BYTES);
     let escapes = format!(r#"{{"a":"{}"}}"#, r#"\n\"\\\u0041\/\t"#.repeat(KIND_BYTES / 16));
     [
         ("all_digits", (Shape::Text, digits)),
-        ("all_anchors", (Shape::Text, anchors)),
+        ("all_anchors", (Shape::Text, words)),
         ("all_base64", (Shape::Text, base64)),
         ("all_escapes", (Shape::Json, escapes)),
     ]

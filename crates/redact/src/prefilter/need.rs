@@ -37,18 +37,11 @@ impl Need {
         }
     }
 
-    /// The same, where what holds has a digit in it.
-    pub(crate) fn with_digit(self) -> Self {
-        Self { digits: self.digits.max(1), ..self }
-    }
-
     /// Whether a match may stand in a part of a text that begins where the match would, or before,
     /// by its first bytes: as many as the longest match has, and as stand before it.
     pub(crate) fn is_met(&self, block: &mut Block<'_>, part: Range<usize>) -> bool {
-        // A value as long as that goes on to the end of its run, which may have the digit.
-        let is_open = part.len() >= WINDOW_BYTES;
         (self.run < RUN_MIN_BYTES || block.has_run(&part, self.run))
-            && (self.digits == 0 || is_open || block.digits(&part) >= self.digits)
+            && (self.digits == 0 || block.digits(&part) >= self.digits)
     }
 
     /// Fewest digits.

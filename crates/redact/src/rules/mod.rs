@@ -135,9 +135,8 @@ impl Rule {
     }
 
     /// What must stand where it matches.
-    pub(crate) fn need(&self) -> Need {
-        let need = *self.pattern.need();
-        if self.wants_digits { need.with_digit() } else { need }
+    pub(crate) fn need(&self) -> &Need {
+        self.pattern.need()
     }
 
     /// Whether the names of fields decide.
@@ -273,7 +272,7 @@ impl Rules {
         self.needs[anchor].get_or_init(|| {
             let rules = || self.wakes[anchor].iter().map(|rule| &self.rules[*rule]);
             let is_back = rules().any(|rule| rule.back != Back::None);
-            let need = rules().map(Rule::need).reduce(Need::or).unwrap_or(Need::NOTHING);
+            let need = rules().map(Rule::need).copied().reduce(Need::or).unwrap_or(Need::NOTHING);
             NeedOfAll { need, back: if is_back { BACK_BYTES } else { 0 } }
         })
     }
