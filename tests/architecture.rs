@@ -65,6 +65,7 @@ const FENCES: [(&str, &[&str]); 9] = [
     ("openidconnect", &["trailgate-identity", "trailgate-cli"]),
     ("hpke", &["trailgate-envelope"]),
     ("regex-automata", &["trailgate-redact", "trailgate-benches"]),
+    ("regex-syntax", &["trailgate-redact"]),
     ("aho-corasick", &["trailgate-redact", "trailgate-benches"]),
 ];
 

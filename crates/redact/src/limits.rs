@@ -60,6 +60,10 @@ pub(crate) const EVENTS_HELD_MAX_BYTES: usize = 64 * 1024;
 /// it, and what goes on to the end of its word.
 pub(crate) const VALUE_TAIL_BYTES: usize = 128;
 
+/// By how much a value grows until it is looked at again: to look at all of it for each word took half
+/// of the time that a stream takes.
+pub(crate) const VALUE_STEP_BYTES: usize = 48;
+
 /// Values of one stream that are joined at the same time: choices, and calls of tools.
 pub(crate) const VALUES_MAX: usize = 64;
 

@@ -7,10 +7,12 @@ use crate::form::FormStream;
 use crate::json::JsonStream;
 use crate::key_name::NameClass;
 use crate::limits::NESTING_MAX;
+use crate::name_memo::remembered;
 use crate::pem;
+use crate::prefilter::Block;
 use crate::redacted::{Out, Redacted, Withheld};
 use crate::rules::{Class, Rules, Severity};
-use crate::scan::{HitName, resolve, scan};
+use crate::scan::{self, HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
 use crate::token::TokenKey;
@@ -70,6 +72,9 @@ impl Redactor {
         if spans.is_empty() {
             spans = self.alone(text);
         }
+        if spans.is_empty() {
+            return Redacted::clean(text);
+        }
         self.spans_into(text, 0..text.len(), &spans, &mut out);
         Redacted::of(text, out)
     }
@@ -115,6 +120,22 @@ impl Redactor {
         StreamRedactor::new(self.clone(), shape)
     }
 
+    /// What is to be looked up of a text.
+    pub(crate) fn block<'t>(&self, text: &'t str) -> Block<'t> {
+        Block::new(&self.rules.anchors, text)
+    }
+
+    /// Whether nothing can be found in a part of a block, as [`scan::is_quiet`] has it.
+    pub(crate) fn is_quiet(
+        &self,
+        block: &mut Block<'_>,
+        text: &str,
+        from: usize,
+        is_escaped: bool,
+    ) -> bool {
+        scan::is_quiet(&self.rules, block, text, from, is_escaped)
+    }
+
     /// Goes on with a body whose state was kept by [`StreamRedactor::to_bytes`].
     ///
     /// # Errors
@@ -146,7 +167,7 @@ impl Redactor {
     }
 
     pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {
-        self.rules.names.classify(name)
+        remembered(self.rules.number, name, || self.rules.names.classify(name))
     }
 
     pub(crate) fn classify_path(&self, path: &str) -> Option<NameClass> {

@@ -7,6 +7,7 @@ use regex_automata::{Anchored, Input};
 use crate::layer;
 use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
+use crate::prefilter::Block;
 use crate::rules::{Back, Rule, Rules};
 use crate::token::is_token;
 
@@ -36,24 +37,137 @@ pub(crate) enum HitName {
 /// Every hit in a text, in no order, also those that don't hold.
 pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
-    plain(rules, text, &mut hits);
-    layer::scan(rules, text, &mut hits);
+    let mut block = Block::new(&rules.anchors, text);
+    plain_in::<true>(rules, &mut block, text, &mut hits);
+    if has_layers(rules, &mut block, text) {
+        drop(block);
+        layer::scan(rules, text, &mut hits);
+    }
     hits
+}
+
+/// Whether something in a text may be read as encoded.
+fn has_layers(rules: &Rules, block: &mut Block<'_>, text: &str) -> bool {
+    block.anchors().iter().any(|found| rules.is_loud(found.anchor))
+        || !is_plain(block, text, 0, false)
+}
+
+/// Whether nothing in a part of a block is read as encoded, if no anchor says so.
+fn is_plain(block: &mut Block<'_>, text: &str, from: usize, is_escaped: bool) -> bool {
+    let part = from..from + text.len();
+    let has_runs = block.has_any_run(&part);
+    let mut odd = part.start;
+    let odd = std::iter::from_fn(|| {
+        let at = block.next_odd(odd).filter(|at| *at < part.end)?;
+        odd = at + 1;
+        Some(at - from)
+    });
+    layer::is_quiet(text, odd, has_runs, is_escaped)
+}
+
+/// Whether nothing is to be masked in a part of a block, which begins at `from`, if that is a text of
+/// its own; or if it is the content of a JSON string with escapes in it, each of which is white space
+/// or a quote. Parts are asked about in their order. That nothing is to be is certain, and costs little;
+/// that something may be is no more than a guess.
+pub(crate) fn is_quiet(
+    rules: &Rules,
+    block: &mut Block<'_>,
+    text: &str,
+    from: usize,
+    is_escaped: bool,
+) -> bool {
+    let part = from..from + text.len();
+    // A byte may be written with two.
+    let stretch = if is_escaped { 2 } else { 1 };
+    let mut tries = TRIES_MAX;
+    block.turn_to(part.clone());
+    for at in block.next_anchors(&part) {
+        let found = block.anchors()[at];
+        if rules.is_loud(found.anchor) {
+            return false;
+        }
+        let all = rules.need(found.anchor);
+        let end = part.end.min(found.start + stretch * all.longest());
+        if !all.is_met(block, part.start.max(found.start.saturating_sub(all.back))..end) {
+            continue;
+        }
+        for index in &rules.wakes[found.anchor] {
+            let rule = &rules.rules[*index];
+            let need = rule.need();
+            let begin = walk_back(text, found.start - from, rule.back);
+            let end = part.end.min(found.start + stretch * need.longest());
+            if !need.is_met(block, from + begin..end) {
+                continue;
+            }
+            tries -= 1;
+            if tries == 0
+                || is_escaped
+                || is_held(|hits| {
+                    try_at(rules, *index, text, begin, hits);
+                })
+            {
+                return false;
+            }
+        }
+    }
+    let digits = block.digits(&part);
+    if digits > 0 && rules.everywhere.may_match(text, digits) {
+        let all = |hits: &mut Vec<Hit>| {
+            for index in rules.everywhere.find(&rules.rules, text) {
+                everywhere(index, &rules.rules[index], text, hits);
+            }
+        };
+        if is_escaped || is_held(all) {
+            return false;
+        }
+    }
+    (digits == 0 || !rules.alone.may_match(text, digits)) && is_plain(block, text, from, is_escaped)
+}
+
+/// Whether a hit holds.
+fn is_held(add: impl FnOnce(&mut Vec<Hit>)) -> bool {
+    let mut hits = Vec::new();
+    add(&mut hits);
+    hits.iter().any(|hit| hit.holds)
 }
 
 /// The hits in a text as it stands, nothing decoded.
 pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
-    pem::scan(text, hits);
+    plain_in::<true>(rules, &mut Block::new(&rules.anchors, text), text, hits);
+}
+
+/// The same of a block. Without `NEEDS` rules are also tried where what they need is not.
+fn plain_in<const NEEDS: bool>(
+    rules: &Rules,
+    block: &mut Block<'_>,
+    text: &str,
+    hits: &mut Vec<Hit>,
+) {
     let mut tried = Tried::default();
-    for found in rules.anchors.find_overlapping_iter(text) {
-        for index in &rules.wakes[found.pattern().as_usize()] {
+    let mut has_pem = false;
+    for at in 0..block.anchors().len() {
+        let found = block.anchors()[at];
+        has_pem |= rules.is_loud(found.anchor);
+        let all = rules.need(found.anchor);
+        let begin = found.start.saturating_sub(all.back);
+        if NEEDS && !all.is_met(block, begin..text.len().min(found.start + all.longest())) {
+            continue;
+        }
+        for index in &rules.wakes[found.anchor] {
             let rule = &rules.rules[*index];
-            let start = walk_back(text, found.start(), rule.back);
+            let start = walk_back(text, found.start, rule.back);
+            let need = rule.need();
+            if NEEDS && !need.is_met(block, start..text.len().min(start + need.longest())) {
+                continue;
+            }
             let done = tried.of(*index, rules.rules.len());
             if done.passes(start) {
                 done.until = try_at(rules, *index, text, start, hits).unwrap_or(done.until);
             }
         }
+    }
+    if has_pem {
+        pem::scan(text, hits);
     }
     for index in rules.everywhere.find(&rules.rules, text) {
         everywhere(index, &rules.rules[index], text, hits);
@@ -136,6 +250,11 @@ fn walk_back(text: &str, from: usize, back: Back) -> usize {
     from - before.iter().rev().take_while(|byte| back.goes_over(**byte)).count()
 }
 
+/// Where a match is looked for that begins at a place.
+fn window(text: &str, at: usize) -> Input<'_> {
+    Input::new(text).span(at..text.len().min(at + WINDOW_BYTES)).anchored(Anchored::Yes)
+}
+
 /// Tries one rule at one place; returns how far it need not be tried again.
 fn try_at(
     rules: &Rules,
@@ -145,9 +264,13 @@ fn try_at(
     hits: &mut Vec<Hit>,
 ) -> Option<usize> {
     let rule = &rules.rules[index];
-    let look = text.len().min(at + WINDOW_BYTES);
-    let input = Input::new(text).span(at..look).anchored(Anchored::Yes);
+    let input = window(text, at);
+    let look = input.end();
     let regex = rule.pattern.regex();
+    // Most places end here, and to find groups takes a slower way.
+    if !regex.is_match(input.clone()) {
+        return None;
+    }
     let mut captures = regex.create_captures();
     regex.search_captures(&input, &mut captures);
     let whole = captures.get_match()?.range();
@@ -169,7 +292,7 @@ fn try_at(
     }
     // What has no digit has no part that has one.
     let is_barren =
-        rule.wants_digits() && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
+        rule.wants_digits && !text[hit.secret.clone()].bytes().any(|byte| byte.is_ascii_digit());
     let until = (hit.holds || is_barren).then_some(hit.secret.end);
     hits.push(hit);
     until
@@ -250,7 +373,12 @@ fn snap(text: &str, range: Range<usize>) -> Range<usize> {
     text.floor_char_boundary(range.start)..text.ceil_char_boundary(range.end)
 }
 
+/// Where more than these matches are tried the text is looked at closely, which bounds them.
+const TRIES_MAX: usize = 16;
 /// As many are found again faster one by one than by their places in a table of all.
 const FEW_RULES: usize = 16;
 /// Longest name of a rule in a token, and what stands around it.
 const TOKEN_MAX_BYTES: usize = 128;
+
+#[cfg(test)]
+mod tests;

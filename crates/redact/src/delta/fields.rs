@@ -2,7 +2,9 @@
 //! like: those of OpenAI's chats and responses, of Anthropic's messages, and of LangGraph's.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{DEPTH_MAX, NAME_MAX_BYTES};
@@ -19,16 +21,24 @@ pub(super) struct Delta {
 /// The pieces of values in an event, if its data is one line of JSON.
 pub(super) fn deltas(event: &str) -> Vec<Delta> {
     let Some(at) = data(event) else { return Vec::new() };
-    if !MARKS.iter().any(|mark| memchr::memmem::find(&event.as_bytes()[at.clone()], mark).is_some())
-    {
+    if !has_mark(&event.as_bytes()[at.clone()]) {
         return Vec::new();
     }
-    let mut walk =
-        Walk { text: &event[..at.end], at: at.start, path: Vec::new(), leaves: Vec::new() };
+    let mut walk = Walk {
+        text: &event[..at.end],
+        at: at.start,
+        path: Vec::new(),
+        steps: Vec::new(),
+        leaves: Vec::new(),
+    };
     // What is no JSON has no fields that could be told.
     let Some(()) = walk.value() else { return Vec::new() };
-    let leaves = walk.leaves;
-    leaves.iter().filter_map(|leaf| leaf.delta(event, &leaves)).collect()
+    walk.leaves.iter().filter_map(|leaf| walk.delta(leaf)).collect()
+}
+
+fn has_mark(data: &[u8]) -> bool {
+    static FINDERS: LazyLock<[Finder<'_>; 3]> = LazyLock::new(|| MARKS.map(Finder::new));
+    FINDERS.iter().any(|mark| mark.find(data).is_some())
 }
 
 /// Where the data stands.
@@ -49,36 +59,45 @@ fn data(event: &str) -> Option<Range<usize>> {
 }
 
 /// A step into a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step<'a> {
     Key(&'a str),
     Element(usize),
 }
 
-/// A string or number, where it stands without quotes, and the way to it.
-struct Leaf<'a> {
-    path: Vec<Step<'a>>,
+/// A string or number, where it stands without quotes.
+struct Leaf {
+    /// Which of the walk's steps are the way to it.
+    path: Range<usize>,
     range: Range<usize>,
     is_string: bool,
 }
 
-impl Leaf<'_> {
-    /// The piece of a value that it is, if it is one.
-    fn delta(&self, event: &str, leaves: &[Leaf<'_>]) -> Option<Delta> {
-        if !self.is_string || !PATHS.iter().any(|path| self.is_at(path)) {
+impl Walk<'_> {
+    fn path(&self, leaf: &Leaf) -> &[Step<'_>] {
+        &self.steps[leaf.path.clone()]
+    }
+
+    /// The piece of a value that a leaf is, if it is one.
+    fn delta(&self, leaf: &Leaf) -> Option<Delta> {
+        let path = self.path(leaf);
+        if !leaf.is_string || !PATHS.iter().any(|known| is_at(path, known)) {
             return None;
         }
-        let told = |path: &[Step<'_>]| {
-            let leaf = leaves.iter().find(|leaf| leaf.path == path)?;
-            event.get(leaf.range.clone())
+        let told = |way: &[Step<'_>], id: &str| {
+            let is_it = |leaf: &&Leaf| {
+                let path = self.path(leaf).split_last();
+                path.is_some_and(|(last, before)| *last == Step::Key(id) && before == way)
+            };
+            let leaf = self.leaves.iter().find(is_it)?;
+            self.text.get(leaf.range.clone())
         };
         let mut name = String::new();
         // What each step on the way says of itself, wherever it stands beside it.
-        for depth in 0..self.path.len() {
-            let (way, step) = (&self.path[..depth], &self.path[depth]);
+        for depth in 0..path.len() {
+            let (way, step) = (&path[..depth], &path[depth]);
             for id in IDS {
-                let beside: Vec<Step<'_>> = way.iter().cloned().chain([Step::Key(id)]).collect();
-                if let Some(id) = told(&beside) {
+                if let Some(id) = told(way, id) {
                     name.push_str(id);
                     name.push('/');
                 }
@@ -91,20 +110,17 @@ impl Leaf<'_> {
             name.push('/');
         }
         name.truncate(name.floor_char_boundary(NAME_MAX_BYTES));
-        Some(Delta { name, range: self.range.clone() })
+        Some(Delta { name, range: leaf.range.clone() })
     }
+}
 
-    /// Whether it stands where a path says, which has `*` for any element.
-    fn is_at(&self, path: &str) -> bool {
-        let mut words = path.split('/');
-        let fits = |step: &Step<'_>| match (words.next(), step) {
-            (Some(word), Step::Key(key)) => word == *key,
-            (Some("*"), Step::Element(_)) => true,
-            (Some(word), Step::Element(place)) => word.parse() == Ok(*place),
-            (None, _) => false,
-        };
-        self.path.iter().all(fits) && words.next().is_none()
-    }
+/// Whether a path is one that has `*` for any element.
+fn is_at(path: &[Step<'_>], known: &[&str]) -> bool {
+    let fits = |(step, word): (&Step<'_>, &&str)| match step {
+        Step::Key(key) => word == key,
+        Step::Element(place) => *word == "*" || word.parse() == Ok(*place),
+    };
+    path.len() == known.len() && path.iter().zip(known).all(fits)
 }
 
 /// A walk through a JSON document that keeps what it passes.
@@ -112,7 +128,9 @@ struct Walk<'a> {
     text: &'a str,
     at: usize,
     path: Vec<Step<'a>>,
-    leaves: Vec<Leaf<'a>>,
+    /// The ways to all leaves.
+    steps: Vec<Step<'a>>,
+    leaves: Vec<Leaf>,
 }
 
 impl<'a> Walk<'a> {
@@ -186,7 +204,9 @@ impl<'a> Walk<'a> {
     }
 
     fn leaf(&mut self, range: Range<usize>, is_string: bool) {
-        self.leaves.push(Leaf { path: self.path.clone(), range, is_string });
+        let begun = self.steps.len();
+        self.steps.extend_from_slice(&self.path);
+        self.leaves.push(Leaf { path: begun..self.steps.len(), range, is_string });
     }
 
     /// The next byte that is no white space.
@@ -198,37 +218,37 @@ impl<'a> Walk<'a> {
 }
 
 /// One of these stands in each event that has a piece of a value.
-const MARKS: &[&[u8]] = &[b"delta", b"MessageChunk\"", b"\"choices\""];
+const MARKS: [&[u8]; 3] = [b"delta", b"MessageChunk\"", b"\"choices\""];
 
 /// Where such pieces stand.
-const PATHS: &[&str] = &[
+const PATHS: &[&[&str]] = &[
     // OpenAI's chats, and what speaks as they do.
-    "choices/*/delta/content",
-    "choices/*/delta/refusal",
-    "choices/*/delta/reasoning",
-    "choices/*/delta/reasoning_content",
-    "choices/*/delta/function_call/arguments",
-    "choices/*/delta/tool_calls/*/function/arguments",
-    "choices/*/text",
+    &["choices", "*", "delta", "content"],
+    &["choices", "*", "delta", "refusal"],
+    &["choices", "*", "delta", "reasoning"],
+    &["choices", "*", "delta", "reasoning_content"],
+    &["choices", "*", "delta", "function_call", "arguments"],
+    &["choices", "*", "delta", "tool_calls", "*", "function", "arguments"],
+    &["choices", "*", "text"],
     // Its responses.
-    "delta",
+    &["delta"],
     // Anthropic's messages.
-    "delta/text",
-    "delta/partial_json",
-    "delta/thinking",
+    &["delta", "text"],
+    &["delta", "partial_json"],
+    &["delta", "thinking"],
     // LangGraph's: the message, and what is told of it.
-    "0/content",
-    "0/content/*/text",
-    "0/content/*/thinking",
-    "0/content/*/input",
-    "0/content/*/partial_json",
-    "0/content/*/arguments",
-    "0/tool_call_chunks/*/args",
-    "0/additional_kwargs/reasoning_content",
+    &["0", "content"],
+    &["0", "content", "*", "text"],
+    &["0", "content", "*", "thinking"],
+    &["0", "content", "*", "input"],
+    &["0", "content", "*", "partial_json"],
+    &["0", "content", "*", "arguments"],
+    &["0", "tool_call_chunks", "*", "args"],
+    &["0", "additional_kwargs", "reasoning_content"],
     // Its protocol of events.
-    "params/data/delta/text",
-    "params/data/delta/args",
-    "params/data/delta/reasoning",
+    &["params", "data", "delta", "text"],
+    &["params", "data", "delta", "args"],
+    &["params", "data", "delta", "reasoning"],
 ];
 
 /// What tells values apart where it stands beside a step.

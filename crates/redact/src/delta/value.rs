@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delta::event::{Masked, Token};
 use crate::delta::fields::Delta;
-use crate::limits::{SEEN_BYTES, VALUE_TAIL_BYTES};
+use crate::limits::{SEEN_BYTES, VALUE_STEP_BYTES, VALUE_TAIL_BYTES};
 use crate::redacted::Out;
 use crate::redactor::{HELD, Redactor};
 use crate::scan::{Hit, HitName, resolve};
@@ -25,6 +25,8 @@ pub(super) struct Value {
     /// The first word that did not come out belongs to one that came out masked.
     is_open: bool,
     pieces: Vec<Piece>,
+    /// Below this length of the text another look would let out little more than the last.
+    look_at: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +52,7 @@ pub(super) enum Cut {
 impl Value {
     pub(super) fn of(delta: &Delta) -> Self {
         let name = delta.name.clone();
-        Self { name, text: String::new(), seen: 0, is_open: false, pieces: Vec::new() }
+        Self { name, text: String::new(), seen: 0, is_open: false, pieces: Vec::new(), look_at: 0 }
     }
 
     pub(super) fn is_of(&self, delta: &Delta) -> bool {
@@ -89,6 +91,10 @@ impl Value {
             }
             return;
         }
+        if cut == Cut::Open && self.text.len() < self.look_at {
+            return;
+        }
+        self.look_at = self.text.len() + VALUE_STEP_BYTES;
         let hits = redactor.scan(&self.text);
         let count = match cut {
             Cut::End | Cut::Forced => self.pieces.len(),
@@ -137,6 +143,7 @@ impl Value {
         self.seen = to - from;
         let moved = end - self.seen;
         self.pieces.iter_mut().for_each(|piece| piece.start -= moved);
+        self.look_at -= moved;
     }
 
     /// What came out masked, though it was not all there, goes on to the end of its word. Says where

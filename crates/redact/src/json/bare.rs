@@ -195,4 +195,4 @@ const fn is_mark(byte: u8) -> bool {
 }
 
 /// From here on a number may be a card's.
-const LONG_DIGITS: usize = 12;
+pub(super) const LONG_DIGITS: usize = 12;

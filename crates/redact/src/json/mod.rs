@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::bare::Segment;
 use crate::json::escape::{escape_into, unescape, unescape_prefix};
+use crate::json::quick::Quick;
 use crate::key_name::NameClass;
 use crate::limits::{DEPTH_MAX, HOLD_MAX_BYTES, NAME_MAX_BYTES};
 use crate::redacted::{Out, Redacted};
@@ -15,6 +16,7 @@ use crate::text::TextStream;
 
 mod bare;
 pub(crate) mod escape;
+mod quick;
 
 /// The state of a JSON text between two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +76,17 @@ impl JsonStream {
         self.raw.push_str(piece);
         let raw = std::mem::take(&mut self.raw);
         let mut at = 0;
+        let mut quick = None;
         while at < raw.len() {
+            if self.long.is_none() && self.looked == 0 {
+                let quick = quick.get_or_insert_with(|| Quick::new(redactor, &raw));
+                let passed = quick.pass(&mut self.place, at);
+                out.text.push_str(&raw[at..passed]);
+                at = passed;
+                if at == raw.len() {
+                    break;
+                }
+            }
             let taken = if self.long.is_some() {
                 self.go_on(redactor, &raw[at..], done, out)
             } else if raw.as_bytes()[at] == b'"' {
@@ -87,6 +99,7 @@ impl JsonStream {
             }
             at += taken;
         }
+        drop(quick);
         self.raw.push_str(&raw[at..]);
         if done {
             self.end(redactor, out);
@@ -239,10 +252,20 @@ impl JsonStream {
 impl Place {
     /// What the place says of a string or number that stands in it.
     fn class(&self, redactor: &Redactor) -> Option<NameClass> {
-        if let Some(key) = &self.key {
+        self.class_of(redactor, self.key.as_deref())
+    }
+
+    /// The same of what stands behind a key, if there is one.
+    fn class_of(&self, redactor: &Redactor, key: Option<&str>) -> Option<NameClass> {
+        self.class_of_value(key.map(|key| (key, redactor.classify(key))))
+    }
+
+    /// The same, where it is known what the key says.
+    fn class_of_value(&self, key: Option<(&str, Option<NameClass>)>) -> Option<NameClass> {
+        if let Some((key, class)) = key {
             let named = self.levels.last().and_then(|level| level.named);
-            let named = named.filter(|_| VALUE_KEYS.contains(&key.as_str()));
-            return redactor.classify(key).or(named).or(self.within());
+            let named = named.filter(|_| VALUE_KEYS.contains(&key));
+            return class.or(named).or(self.within());
         }
         // Without a key it is an element, or else the name of a field, which stays.
         let is_value = self.deeper > 0 || self.levels.last().is_none_or(|level| level.is_array);
@@ -269,8 +292,14 @@ impl Place {
     }
 
     fn open(&mut self, redactor: &Redactor, is_array: bool) {
-        let within = self.class(redactor).or(self.within());
+        let class = self.class(redactor);
         (self.key, self.last) = (None, None);
+        self.open_as(class, is_array);
+    }
+
+    /// Opens a container of which the place says this.
+    fn open_as(&mut self, class: Option<NameClass>, is_array: bool) {
+        let within = class.or(self.within());
         if self.levels.len() < DEPTH_MAX {
             self.levels.push(Level { is_array, within, named: None });
         } else {

@@ -30,6 +30,28 @@ pub(super) fn readings(text: &str, take: &mut impl FnMut(Reading)) {
     queries(bytes, take);
 }
 
+/// Whether nothing is escaped at a place where it could be.
+pub(super) fn is_none(bytes: &[u8], at: usize, is_escaped: bool) -> bool {
+    if is_escaped {
+        let near = &bytes[at.saturating_sub(3)..bytes.len().min(at + 3)];
+        match bytes[at] {
+            // Whoever asks has seen that it is one of white space or of a quote.
+            b'\\' => return true,
+            // What a quote means is said by what is around it.
+            b'\'' if near.contains(&b'\\') => return false,
+            _ => {}
+        }
+    }
+    match bytes[at] {
+        b'?' => {
+            let query = &bytes[at + 1..];
+            let end = query.iter().position(u8::is_ascii_whitespace).unwrap_or(query.len());
+            memchr::memchr(b'+', &query[..end]).is_none()
+        }
+        _ => unit(bytes, at).is_none(),
+    }
+}
+
 /// Reads the queries in which blanks are written `+` and nothing else is escaped.
 fn queries(bytes: &[u8], take: &mut impl FnMut(Reading)) {
     let mut done = 0;

@@ -32,6 +32,24 @@ pub(crate) fn scan(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
     Layers { rules, left }.below(text, 0, hits);
 }
 
+/// Whether nothing in a text is read as encoded. `odd` are the places of bytes that escapes begin
+/// with; without runs there is neither base64 nor hex.
+pub(crate) fn is_quiet(
+    text: &str,
+    odd: impl Iterator<Item = usize>,
+    has_runs: bool,
+    is_escaped: bool,
+) -> bool {
+    let bytes = text.as_bytes();
+    let mut odd = odd;
+    if !odd.all(|at| escape::is_none(bytes, at, is_escaped)) || pairs::has_row(bytes) {
+        return false;
+    }
+    let mut is_read = false;
+    let is_open = has_runs && runs::readings(text, &mut |_| is_read = true).is_some();
+    !is_open && !is_read
+}
+
 /// A walk through the layers of one text.
 struct Layers<'a> {
     rules: &'a Rules,

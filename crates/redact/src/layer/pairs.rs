@@ -19,6 +19,11 @@ pub(super) fn readings(text: &str, take: &mut impl FnMut(Reading)) {
     }
 }
 
+/// Whether there may be such a row that is not told by `0x`.
+pub(super) fn has_row(bytes: &[u8]) -> bool {
+    next_row(bytes, 0).is_some()
+}
+
 /// Where a row of bytes begins that are set apart by one character each. Of eight in a row there is
 /// one whose separator stands at a place that is looked at, with two more behind it.
 fn next_row(bytes: &[u8], from: usize) -> Option<usize> {

@@ -24,50 +24,64 @@ pub(super) fn readings(text: &str, take: &mut impl FnMut(Reading)) -> Option<Ran
 }
 
 /// A run, or several on lines of their own.
-pub(super) struct Lines(Vec<Range<usize>>);
+pub(super) struct Lines {
+    first: Range<usize>,
+    others: Vec<Range<usize>>,
+}
 
 impl Lines {
     fn new(bytes: &[u8], first: Range<usize>) -> Self {
-        let mut lines = vec![first];
-        let width = lines[0].len();
+        let mut lines = Self { first, others: Vec::new() };
+        let width = lines.first.len();
         while width >= LINE_MIN_BYTES
-            && let Some(last) = lines.last().filter(|last| last.len() == width)
-            && let Some(next) = next_line(bytes, last.end)
+            && lines.last().len() == width
+            && let Some(next) = next_line(bytes, lines.end())
         {
             // A longer line is something else, which may be encoded, too.
             if next.len() > width {
                 break;
             }
-            lines.push(next);
+            lines.others.push(next);
         }
-        Self(lines)
+        lines
     }
 
-    fn start(&self) -> usize {
-        self.0.first().map_or(0, |line| line.start)
+    fn last(&self) -> &Range<usize> {
+        self.others.last().unwrap_or(&self.first)
+    }
+
+    const fn start(&self) -> usize {
+        self.first.start
     }
 
     fn end(&self) -> usize {
-        self.0.last().map_or(0, |line| line.end)
+        self.last().end
     }
 
     const fn is_wrapped(&self) -> bool {
-        self.0.len() > 1
+        !self.others.is_empty()
     }
 
-    /// Where a digit stands, counted without what is between the lines.
-    pub(super) fn place(&self, digit: usize) -> usize {
+    /// The line on which a digit stands, and which digit of that it is; counted without what is
+    /// between the lines.
+    fn line(&self, digit: usize) -> (&Range<usize>, usize) {
         // All lines but the last are as wide as the first.
-        let width = self.0.first().map_or(1, ExactSizeIterator::len);
-        let line = (digit / width).min(self.0.len().saturating_sub(1));
-        self.0.get(line).map_or(0, |range| range.start + digit - line * width)
+        let width = self.first.len().max(1);
+        let line = (digit / width).min(self.others.len());
+        let range = line.checked_sub(1).map_or(&self.first, |other| &self.others[other]);
+        (range, digit - line * width)
+    }
+
+    /// Where a digit stands.
+    pub(super) fn place(&self, digit: usize) -> usize {
+        let (line, digit) = self.line(digit);
+        line.start + digit
     }
 
     /// How many digits stand on the line of a digit, from that on.
     pub(super) fn left(&self, digit: usize) -> usize {
-        let width = self.0.first().map_or(1, ExactSizeIterator::len);
-        let line = (digit / width).min(self.0.len().saturating_sub(1));
-        self.0.get(line).map_or(0, |range| range.len().saturating_sub(digit - line * width))
+        let (line, digit) = self.line(digit);
+        line.len().saturating_sub(digit)
     }
 }
 
@@ -79,12 +93,12 @@ pub(super) struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     fn new(bytes: &'a [u8], lines: &'a Lines) -> Self {
-        let digits = match lines.0.as_slice() {
-            [line] => bytes[line.clone()].into(),
-            lines => {
-                let lines = lines.iter().map(|line| &bytes[line.clone()]);
-                lines.collect::<Vec<_>>().concat().into()
-            }
+        let first = &bytes[lines.first.clone()];
+        let digits = if lines.is_wrapped() {
+            let others = lines.others.iter().map(|line| &bytes[line.clone()]);
+            std::iter::once(first).chain(others).collect::<Vec<_>>().concat().into()
+        } else {
+            first.into()
         };
         Self { bytes: digits, lines }
     }

@@ -7,20 +7,42 @@ use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input, PatternSet};
 
 use super::Rule;
-use super::pattern::any_of;
+use super::pattern::{any_of, least};
 use crate::scan::HitName;
 
 /// The rules that find such values, as one automaton.
 pub(crate) struct Alone {
     shapes: Regex,
     rules: Vec<usize>,
+    /// For each length of a text, how many digits it must have.
+    fits: Vec<usize>,
 }
 
 impl Alone {
     pub(super) fn new(shapes: &[(usize, String)]) -> Option<Self> {
+        let mut fits = vec![usize::MAX; MAX_BYTES + 1];
+        for (_, shape) in shapes {
+            let (digits, shortest) = least(shape)?;
+            let longer = fits.iter_mut().skip(shortest);
+            longer.for_each(|least| *least = digits.min(*least));
+        }
         let whole: Vec<String> = shapes.iter().map(|(_, shape)| format!("^(?:{shape})$")).collect();
         let compiled = any_of(&whole, Regex::config())?;
-        Some(Self { shapes: compiled, rules: shapes.iter().map(|(rule, _)| *rule).collect() })
+        let rules = shapes.iter().map(|(rule, _)| *rule).collect();
+        Some(Self { shapes: compiled, rules, fits })
+    }
+
+    /// Whether a whole text that has so many digits may be such a value, or several.
+    pub(crate) fn may_match(&self, text: &str, digits: usize) -> bool {
+        let is_likely = digits > 0 && text.len() <= MAX_BYTES && self.fits[text.len()] <= digits;
+        is_likely && {
+            let bare = text.trim_end_matches('.').trim();
+            self.is_match(bare) || bare.split([' ', ',', ';']).any(|part| self.is_match(part))
+        }
+    }
+
+    fn is_match(&self, value: &str) -> bool {
+        value.len() >= MIN_BYTES && self.shapes.is_match(Input::new(value).anchored(Anchored::Yes))
     }
 
     /// The spans in a whole text that is such a value, or several.
@@ -50,6 +72,9 @@ impl Alone {
 
     fn name(&self, rules: &[Rule], value: &str) -> Option<HitName> {
         if value.len() < MIN_BYTES {
+            return None;
+        }
+        if !self.is_match(value) {
             return None;
         }
         let mut found = PatternSet::new(self.rules.len());

@@ -23,6 +23,11 @@ impl Everywhere {
         Some(Self { shapes: compiled, rules, digits })
     }
 
+    /// Whether one may match somewhere in a text that has so many digits.
+    pub(crate) fn may_match(&self, text: &str, digits: usize) -> bool {
+        digits >= self.digits && self.shapes.is_match(text)
+    }
+
     /// Those that match somewhere in a text, by their places.
     pub(crate) fn find(&self, all: &[Rule], text: &str) -> Vec<usize> {
         let digits = text.bytes().filter(u8::is_ascii_digit).take(DIGITS_MAX).count();

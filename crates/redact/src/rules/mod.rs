@@ -5,14 +5,16 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use aho_corasick::AhoCorasick;
 use aws_lc_rs::digest;
 use serde::Deserialize;
 
 use crate::check::Check;
 use crate::key_name::{KeyNames, NameTable};
+use crate::limits::BACK_BYTES;
+use crate::prefilter::{Anchors, Need};
 
 mod alone;
 mod builtin;
@@ -91,13 +93,19 @@ pub enum Fault {
 /// A set of detectors.
 pub struct Rules {
     version: String,
+    /// Another for each set that was compiled.
+    pub(crate) number: u64,
     pub(crate) rules: Vec<Rule>,
     /// Those that are tried everywhere.
     pub(crate) everywhere: Everywhere,
     pub(crate) names: NameTable,
-    pub(crate) anchors: AhoCorasick,
+    pub(crate) anchors: Anchors,
     /// For each anchor the rules that it wakes.
     pub(crate) wakes: Vec<Vec<usize>>,
+    /// What the rules of each need, at least.
+    needs: Vec<OnceLock<NeedOfAll>>,
+    /// The first of the anchors that are no rule's, but those of private keys and of bytes in hex.
+    loud: usize,
     pub(crate) alone: Alone,
 }
 
@@ -112,6 +120,8 @@ pub(crate) struct Rule {
     digits: usize,
     /// Whether nothing but its shape says where to look.
     is_everywhere: bool,
+    /// Whether what has no digit can't hold.
+    pub(crate) wants_digits: bool,
     checks: Vec<Check>,
     public: Vec<String>,
 }
@@ -124,14 +134,14 @@ impl Rule {
         (!self.public.iter().any(is_public)).then_some(held)
     }
 
+    /// What must stand where it matches.
+    pub(crate) fn need(&self) -> &Need {
+        self.pattern.need()
+    }
+
     /// Whether the names of fields decide.
     pub(crate) fn is_assignment(&self) -> bool {
         self.checks.iter().any(|check| check.is_assignment())
-    }
-
-    /// Whether what has no digit can't hold.
-    pub(crate) fn wants_digits(&self) -> bool {
-        self.checks.iter().any(|check| check.wants_digits())
     }
 }
 
@@ -207,7 +217,7 @@ impl Rules {
     }
 
     pub(crate) fn of(sources: &[Source], off: &[String]) -> Result<Self, RulesError> {
-        let mut anchors = Anchors::default();
+        let mut anchors = Words::default();
         let mut rules: Vec<Rule> = Vec::new();
         let mut alone = Vec::new();
         let mut names = KeyNames::default();
@@ -243,11 +253,33 @@ impl Rules {
             return Err(RulesError::Unknown { rule: (*rule).clone() });
         }
         let alone = Alone::new(&alone).ok_or(RulesError::Anchors)?;
+        let loud = anchors.words.len();
+        for word in LOUD {
+            anchors.words.push((*word).to_owned());
+            anchors.wakes.push(Vec::new());
+        }
         let (anchors, wakes) = anchors.build()?;
+        let needs = wakes.iter().map(|_| OnceLock::new()).collect();
         let names = names.compile().ok_or(RulesError::Anchors)?;
         let everywhere = Everywhere::new(&rules).ok_or(RulesError::Anchors)?;
         let version = version(sources, off);
-        Ok(Self { version, rules, everywhere, names, anchors, wakes, alone })
+        let number = COMPILED.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { version, number, rules, everywhere, names, anchors, wakes, needs, loud, alone })
+    }
+
+    /// What must stand where any of the rules matches that an anchor wakes.
+    pub(crate) fn need(&self, anchor: usize) -> &NeedOfAll {
+        self.needs[anchor].get_or_init(|| {
+            let rules = || self.wakes[anchor].iter().map(|rule| &self.rules[*rule]);
+            let is_back = rules().any(|rule| rule.back != Back::None);
+            let need = rules().map(Rule::need).copied().reduce(Need::or).unwrap_or(Need::NOTHING);
+            NeedOfAll { need, back: if is_back { BACK_BYTES } else { 0 } }
+        })
+    }
+
+    /// Whether an anchor says by itself that a text is to be looked at.
+    pub(crate) const fn is_loud(&self, anchor: usize) -> bool {
+        anchor >= self.loud
     }
 
     /// What is written beside each event that these rules masked: a hash of all their texts.
@@ -257,15 +289,35 @@ impl Rules {
     }
 }
 
+static COMPILED: AtomicU64 = AtomicU64::new(0);
+
+/// What begins a private key block, and a row of bytes in hex.
+const LOUD: &[&str] = &["-----begin ", "0x"];
+
+/// What several rules need.
+pub(crate) struct NeedOfAll {
+    need: Need,
+    /// How far before their anchor they may begin.
+    pub(crate) back: usize,
+}
+
+impl std::ops::Deref for NeedOfAll {
+    type Target = Need;
+
+    fn deref(&self) -> &Need {
+        &self.need
+    }
+}
+
 /// The anchors of all rules, each once.
 #[derive(Default)]
-struct Anchors {
+struct Words {
     words: Vec<String>,
     places: HashMap<String, usize>,
     wakes: Vec<Vec<usize>>,
 }
 
-impl Anchors {
+impl Words {
     fn add(&mut self, anchors: &[String], rule: usize) {
         for anchor in anchors {
             let anchor = anchor.to_ascii_lowercase();
@@ -280,9 +332,8 @@ impl Anchors {
         }
     }
 
-    fn build(self) -> Result<(AhoCorasick, Vec<Vec<usize>>), RulesError> {
-        let built = AhoCorasick::builder().ascii_case_insensitive(true).build(&self.words);
-        Ok((built.map_err(|_| RulesError::Anchors)?, self.wakes))
+    fn build(self) -> Result<(Anchors, Vec<Vec<usize>>), RulesError> {
+        Ok((Anchors::new(&self.words).ok_or(RulesError::Anchors)?, self.wakes))
     }
 }
 
@@ -311,6 +362,7 @@ fn compile(rule: &WrittenRule, is_builtin: bool) -> Result<Rule, Fault> {
         severity: rule.severity,
         digits: rule.digits,
         is_everywhere: rule.anchors.is_empty() && !rule.alone,
+        wants_digits: rule.validators.iter().any(|check| check.wants_digits()),
         checks: rule.validators.clone(),
         public: rule.public.clone(),
     })

@@ -5,27 +5,29 @@ use std::sync::OnceLock;
 
 use regex_automata::MatchKind;
 use regex_automata::meta::{Builder, Config, Regex};
-use regex_automata::util::syntax;
+use regex_automata::util::syntax::{Config as Syntax, parse_with};
 
 use super::Fault;
 use crate::limits::PATTERN_MAX_BYTES;
+use crate::prefilter::Need;
 
 /// A pattern over bytes.
 pub(crate) struct Pattern {
     text: String,
     regex: OnceLock<Regex>,
+    need: OnceLock<Need>,
 }
 
 impl Pattern {
     /// One that may be wrong: compiled at once.
     pub(super) fn written(text: String) -> Result<Self, Fault> {
         let regex = compiled(&text).ok_or(Fault::Shape)?;
-        Ok(Self { text, regex: regex.into() })
+        Ok(Self { text, regex: regex.into(), need: OnceLock::new() })
     }
 
     /// One of those that Trailgate brings.
     pub(super) const fn builtin(text: String) -> Self {
-        Self { text, regex: OnceLock::new() }
+        Self { text, regex: OnceLock::new(), need: OnceLock::new() }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -36,12 +38,25 @@ impl Pattern {
     pub(crate) fn regex(&self) -> &Regex {
         self.regex.get_or_init(|| compiled(&self.text).expect("a built-in pattern compiles"))
     }
+
+    /// What all its matches have in them.
+    #[expect(clippy::expect_used, reason = "what has compiled, or will, can be parsed")]
+    pub(crate) fn need(&self) -> &Need {
+        let parsed = || parse_with(&self.text, &syntax()).expect("a pattern that compiles");
+        self.need.get_or_init(|| Need::of(&parsed()))
+    }
 }
 
 /// One automaton over several patterns, which says of each whether it matches.
 pub(super) fn any_of<P: AsRef<str>>(patterns: &[P], config: Config) -> Option<Regex> {
     let config = config.match_kind(MatchKind::All);
     builder(config).build_many(patterns).ok()
+}
+
+/// How many digits each match of a pattern has at least, and how many bytes.
+pub(super) fn least(pattern: &str) -> Option<(usize, usize)> {
+    let parsed = parse_with(pattern, &syntax()).ok()?;
+    Some((Need::of(&parsed).digits(), parsed.properties().minimum_len()?))
 }
 
 fn compiled(text: &str) -> Option<Regex> {
@@ -53,8 +68,11 @@ fn compiled(text: &str) -> Option<Regex> {
 
 /// Every pattern is one over bytes.
 fn builder(config: Config) -> Builder {
-    let syntax = syntax::Config::new().unicode(false).utf8(false);
     let mut builder = Regex::builder();
-    builder.configure(config.utf8_empty(false)).syntax(syntax);
+    builder.configure(config.utf8_empty(false)).syntax(syntax());
     builder
+}
+
+fn syntax() -> Syntax {
+    Syntax::new().unicode(false).utf8(false)
 }

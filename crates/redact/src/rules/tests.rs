@@ -17,6 +17,11 @@ pub(crate) fn examples() -> Vec<String> {
     written().iter().flat_map(|rule| &rule.examples).map(|template| fill(template)).collect()
 }
 
+/// What wakes them.
+pub(crate) fn anchors() -> Vec<String> {
+    written().into_iter().flat_map(|rule| rule.anchors).collect()
+}
+
 /// As [`fill`], with letters from a seed, which is not zero.
 pub(crate) fn fill_from(seed: u64, template: &str) -> String {
     const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
