@@ -55,7 +55,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// Libraries that only the named crates name.
-const FENCES: [(&str, &[&str]); 9] = [
+const FENCES: [(&str, &[&str]); 10] = [
     ("rdkafka", &["trailgate-topics"]),
     ("rusqlite", &["trailgate-topics"]),
     ("schema_registry_converter", &["trailgate-topics"]),
