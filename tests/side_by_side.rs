@@ -47,8 +47,6 @@ struct Crowd {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "passes alone; on a machine with far more to do than it can, holds were seen to expire \
-            undecided after a second approver had joined, and why is not known yet"]
 async fn instances_come_and_go_under_load_and_nothing_is_lost_or_done_twice() {
     let upstream = Upstream::start().await;
     let mut stages = Stages::components(TablePlace::Folder).await;

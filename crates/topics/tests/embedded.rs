@@ -46,6 +46,7 @@ holds! {
     outputs_and_state_come_once,
     a_restart_goes_on_from_the_committed_place_and_state,
     a_waiting_record_is_offered_again_and_holds_only_its_partition,
+    steps_that_end_slowly_take_many_records,
     a_failed_step_leaves_nothing,
     two_instances_share_the_input_and_hand_state_over,
     a_processor_without_sense_is_refused,

@@ -303,6 +303,9 @@ impl Steps {
         let (offsets, records, group) = (offsets.collect(), step.records, self.spec.group.clone());
         let done = self.core.ask(|asked| Job::Step(Step { records, group, offsets }, asked));
         runtime.block_on(done)?;
+        // Counted from here: where a commit takes longer than the interval, each step would hold one
+        // record, and the processor fall behind for ever.
+        self.step.due = Instant::now() + self.commit_every;
         self.status.send_modify(|status| status.committed += step.taken);
         Ok(())
     }

@@ -44,7 +44,7 @@ pub use inputs::{
 pub use processor::{
     a_failed_step_leaves_nothing, a_restart_goes_on_from_the_committed_place_and_state,
     a_waiting_record_is_offered_again_and_holds_only_its_partition, outputs_and_state_come_once,
-    two_instances_share_the_input_and_hand_state_over,
+    steps_that_end_slowly_take_many_records, two_instances_share_the_input_and_hand_state_over,
 };
 pub use registry::only_fully_compatible_schemas_are_registered;
 pub use tail::{
@@ -90,6 +90,7 @@ async fn all_of_processors(backbone: &Arc<dyn Backbone>) {
     outputs_and_state_come_once(backbone).await;
     a_restart_goes_on_from_the_committed_place_and_state(backbone).await;
     a_waiting_record_is_offered_again_and_holds_only_its_partition(backbone).await;
+    steps_that_end_slowly_take_many_records(backbone).await;
     a_failed_step_leaves_nothing(backbone).await;
     two_instances_share_the_input_and_hand_state_over(backbone).await;
 }

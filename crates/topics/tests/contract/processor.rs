@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,10 @@ pub struct Counter {
     pub to: Topic,
     /// At this number of a partition it does as `at` says.
     pub special: Option<(usize, Special)>,
+    /// How long each step takes to end.
+    pub step_takes: Duration,
+    /// How many steps have ended.
+    pub steps: Arc<AtomicUsize>,
 }
 
 /// What happens at a certain record.
@@ -35,8 +39,14 @@ pub enum Special {
 
 impl Counter {
     pub fn new(mark: &str) -> Self {
-        let (mark, counts) = (mark.to_owned(), BTreeMap::new());
-        Self { mark, counts, to: Topic::Decisions, special: None }
+        Self {
+            mark: mark.to_owned(),
+            counts: BTreeMap::new(),
+            to: Topic::Decisions,
+            special: None,
+            step_takes: Duration::ZERO,
+            steps: Arc::default(),
+        }
     }
 
     fn at(mark: &str, number: usize, special: Special) -> Self {
@@ -82,6 +92,8 @@ impl Processor for Counter {
     }
 
     fn tick(&mut self, _now: Micros, _outputs: &mut Outputs) -> Result<(), ProcessError> {
+        std::thread::sleep(self.step_takes);
+        self.steps.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -181,6 +193,18 @@ pub async fn a_waiting_record_is_offered_again_and_holds_only_its_partition(
     dense(&after, 0, 10);
     dense(&after, 1, 10);
     until(&handle, |status| status.waiting.is_empty()).await;
+    assert_eq!(within(handle.stop()).await, Ended::Stopped);
+}
+
+pub async fn steps_that_end_slowly_take_many_records(backbone: &Arc<dyn Backbone>) {
+    let (mark, from) = (fresh(), ends(backbone, Topic::Decisions).await);
+    append(backbone, Topic::Raw, 0, &mark, 0..200).await;
+    // Longer than the interval between two.
+    let counter = Counter { step_takes: Duration::from_millis(150), ..Counter::new(&mark) };
+    let steps = Arc::clone(&counter.steps);
+    let handle = run(backbone, "a", counter);
+    dense(&counts(backbone, &from, &mark, 200).await, 0, 200);
+    assert!(steps.load(Ordering::SeqCst) < 50, "{steps:?} steps for 200 records");
     assert_eq!(within(handle.stop()).await, Ended::Stopped);
 }
 

@@ -265,9 +265,16 @@ impl<'a> Membership<'a> {
         Ok(())
     }
 
-    /// Ends the step: what is due by time, then one transaction of all of it.
+    /// Ends the step. The next is due counted from its end: where a commit takes longer than the
+    /// interval, each step would hold one record, and the processor fall behind for ever.
     fn commit(&mut self) -> Result<(), Broken> {
+        let committed = self.commit_step();
         self.commit_at = Instant::now() + self.commit_every;
+        committed
+    }
+
+    /// What is due by time, then one transaction of all of it.
+    fn commit_step(&mut self) -> Result<(), Broken> {
         self.advance();
         let place = |(p, held): (&Partition, &Held)| {
             let partition = *p;
