@@ -15,6 +15,13 @@ pub(super) struct Quick<'a, 'b> {
     block: Block<'b>,
 }
 
+/// How far it went.
+struct Way<'a> {
+    at: usize,
+    /// The key that was passed last, if its value was not.
+    key: Option<Key<'a>>,
+}
+
 /// A key whose value comes.
 struct Key<'a> {
     name: &'a str,
@@ -27,6 +34,13 @@ struct Content<'a> {
     is_escaped: bool,
 }
 
+impl<'a> Way<'a> {
+    /// The key, and what it says.
+    fn said(&self) -> Option<(&'a str, Option<NameClass>)> {
+        self.key.as_ref().map(|key| (key.name, key.class))
+    }
+}
+
 impl<'a, 'b> Quick<'a, 'b> {
     pub(super) fn new(redactor: &'a Redactor, raw: &'b str) -> Self {
         Self { redactor, raw, block: redactor.block(raw) }
@@ -34,81 +48,91 @@ impl<'a, 'b> Quick<'a, 'b> {
 
     /// Passes as much from `from` on as is certain to stay as it is; says up to where.
     pub(super) fn pass(&mut self, place: &mut Place, from: usize) -> usize {
-        let bytes = self.raw.as_bytes();
-        let mut at = from;
-        // What was passed up to here, when a key stands there whose value is not passed.
-        let mut key: Option<Key<'b>> = None;
         if place.key.is_some() || place.last.is_some() {
             return from;
         }
-        while let Some(byte) = bytes.get(at) {
-            match byte {
-                b'"' => {
-                    let Some(content) = self.content(at) else { break };
-                    let end = at + content.text.len() + 2;
-                    let next = self.behind_blanks(end);
-                    let Some(following) = bytes.get(next) else { break };
-                    let is_key = *following == b':' && key.is_none();
-                    if is_key {
-                        if content.is_escaped
-                            || content.text.len() > NAME_MAX_BYTES
-                            || place.class_of(self.redactor, None).is_some()
-                            || !self.is_quiet(&content, at + 1)
-                        {
-                            break;
-                        }
-                        let class = self.redactor.classify(content.text);
-                        key = Some(Key { name: content.text, class });
-                        at = next + 1;
-                        continue;
-                    }
-                    let said = key.as_ref().map(|key| (key.name, key.class));
-                    let names = key.as_ref().is_some_and(|key| NAME_KEYS.contains(&key.name));
-                    if *following == b':'
-                        || place.class_of_value(said).is_some()
-                        || is_nested(content.text)
-                        || (names && content.is_escaped)
-                        || !self.is_quiet(&content, at + 1)
-                    {
-                        break;
-                    }
-                    if names && let Some(level) = place.levels.last_mut() {
-                        level.named = self.redactor.classify(content.text);
-                    }
-                    key = None;
-                    at = end;
+        let mut way = Way { at: from, key: None };
+        while self.step(place, &mut way) {}
+        place.key = way.key.map(|key| key.name.to_owned());
+        way.at
+    }
+
+    /// Passes one string, word or sign. False: that is not certain.
+    fn step(&mut self, place: &mut Place, way: &mut Way<'b>) -> bool {
+        let Some(byte) = self.raw.as_bytes().get(way.at) else { return false };
+        match byte {
+            b'"' => return self.string(place, way),
+            b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => return self.word(place, way),
+            b'{' | b'[' => {
+                place.open_as(place.class_of_value(way.said()), *byte == b'[');
+                way.key = None;
+            }
+            b'}' | b']' if way.key.is_none() => place.close(),
+            b',' if way.key.is_none() => {}
+            b' ' | b'\t' | b'\n' | b'\r' => {}
+            _ => return false,
+        }
+        way.at += 1;
+        true
+    }
+
+    fn string(&mut self, place: &mut Place, way: &mut Way<'b>) -> bool {
+        let Some(content) = self.content(way.at) else { return false };
+        let end = way.at + content.text.len() + 2;
+        let next = self.behind_blanks(end);
+        match self.raw.as_bytes().get(next) {
+            Some(b':') if way.key.is_none() => {
+                let is_passed = self.is_plain_key(place, way, &content);
+                if is_passed {
+                    let class = self.redactor.classify(content.text);
+                    *way = Way { at: next + 1, key: Some(Key { name: content.text, class }) };
                 }
-                b'{' | b'[' => {
-                    let said = key.as_ref().map(|key| (key.name, key.class));
-                    let class = place.class_of_value(said);
-                    place.open_as(class, *byte == b'[');
-                    key = None;
-                    at += 1;
+                is_passed
+            }
+            // Else it is not known yet whether it is a key.
+            Some(b':') | None => false,
+            Some(_) => {
+                let is_passed = self.is_plain_value(place, way, &content);
+                if is_passed {
+                    *way = Way { at: end, key: None };
                 }
-                b'}' | b']' if key.is_none() => {
-                    place.close();
-                    at += 1;
-                }
-                b',' if key.is_none() => at += 1,
-                b' ' | b'\t' | b'\n' | b'\r' => at += 1,
-                b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
-                    let said = key.as_ref().map(|key| (key.name, key.class));
-                    let Some(end) = word_end(bytes, at) else { break };
-                    let next = self.behind_blanks(end);
-                    let is_last = matches!(bytes.get(next), Some(b',' | b'}' | b']'));
-                    if !is_last || place.class_of_value(said).is_some() {
-                        break;
-                    }
-                    key = None;
-                    at = end;
-                }
-                _ => break,
+                is_passed
             }
         }
-        if let Some(key) = key {
-            place.key = Some(key.name.to_owned());
+    }
+
+    fn is_plain_key(&mut self, place: &Place, way: &Way<'b>, content: &Content<'b>) -> bool {
+        !content.is_escaped
+            && content.text.len() <= NAME_MAX_BYTES
+            && place.class_of_value(None).is_none()
+            && self.is_quiet(content, way.at + 1)
+    }
+
+    fn is_plain_value(&mut self, place: &mut Place, way: &Way<'b>, content: &Content<'b>) -> bool {
+        // What it says of a field beside it.
+        let is_name = way.key.as_ref().is_some_and(|key| NAME_KEYS.contains(&key.name));
+        let is_plain = place.class_of_value(way.said()).is_none()
+            && !is_nested(content.text)
+            && !(is_name && content.is_escaped)
+            && self.is_quiet(content, way.at + 1);
+        if is_plain
+            && is_name
+            && let Some(level) = place.levels.last_mut()
+        {
+            level.named = self.redactor.classify(content.text);
         }
-        at
+        is_plain
+    }
+
+    fn word(&self, place: &Place, way: &mut Way<'b>) -> bool {
+        let bytes = self.raw.as_bytes();
+        let Some(end) = word_end(bytes, way.at) else { return false };
+        let is_last = matches!(bytes.get(self.behind_blanks(end)), Some(b',' | b'}' | b']'));
+        let is_passed = is_last && place.class_of_value(way.said()).is_none();
+        if is_passed {
+            *way = Way { at: end, key: None };
+        }
+        is_passed
     }
 
     fn is_quiet(&mut self, content: &Content<'_>, from: usize) -> bool {
