@@ -129,6 +129,32 @@ fn what_is_no_json_is_masked_as_text() {
 }
 
 #[test]
+fn whatever_breaks_a_document_hides_no_secret_in_it() {
+    let token = "ghp_aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2";
+    let clear = format!(r#"{{"a":[1,"say {token} now",true],"b\n":{{"c":"{token}"}},"d":null}}"#);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let stands = |text: &str| {
+        let before = text.match_indices(token).map(|(at, _)| text[..at].chars().next_back());
+        let behind =
+            text.match_indices(token).map(|(at, _)| text[at + token.len()..].chars().next());
+        before.zip(behind).all(|(a, b)| !a.is_some_and(is_word) && !b.is_some_and(is_word))
+    };
+    for at in 0..clear.len() {
+        let (before, behind) = clear.split_at(at);
+        let mut broken = vec![before.to_owned(), before.to_owned() + &behind[1..]];
+        for sign in ["\"", "\\", "{", "]", ":", ",", "\n", "x", "\0", "'", " 1 2"] {
+            broken.extend([
+                format!("{before}{sign}{behind}"),
+                format!("{before}{sign}{}", &behind[1..]),
+            ]);
+        }
+        for text in broken.iter().filter(|text| stands(text)) {
+            assert!(!masked(text).contains(token), "{text}");
+        }
+    }
+}
+
+#[test]
 fn depth_takes_no_memory_without_bound() {
     let deep = "[".repeat(200_000) + "{\"password\":\"hunter2\"}";
     assert!(!masked(&deep).contains("hunter2"));

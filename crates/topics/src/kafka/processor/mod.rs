@@ -265,8 +265,7 @@ impl<'a> Membership<'a> {
         Ok(())
     }
 
-    /// Ends the step. The next is due counted from its end: where a commit takes longer than the
-    /// interval, each step would hold one record, and the processor fall behind for ever.
+    /// Ends the step. The next is due counted from here, or of slow commits each would hold one record.
     fn commit(&mut self) -> Result<(), Broken> {
         let committed = self.commit_step();
         self.commit_at = Instant::now() + self.commit_every;
