@@ -121,7 +121,7 @@ pub(crate) fn is_quiet(
             return false;
         }
     }
-    (digits == 0 || !rules.alone.may_match(text, digits)) && is_plain(block, text, from, is_escaped)
+    !rules.alone.may_match(text, digits) && is_plain(block, text, from, is_escaped)
 }
 
 /// Whether a hit holds.

@@ -71,9 +71,6 @@ impl Alone {
     }
 
     fn name(&self, rules: &[Rule], value: &str) -> Option<HitName> {
-        if value.len() < MIN_BYTES {
-            return None;
-        }
         if !self.is_match(value) {
             return None;
         }
