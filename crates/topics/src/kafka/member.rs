@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -29,9 +29,10 @@ use rdkafka::types::RDKafkaRespErr;
 use super::context;
 use super::failure::{broken, code, failed, forbidden};
 use super::limits;
+use super::lookup::Lookup;
 use super::names::{Name, Names};
 use super::records::{list, offsets, ours, partitions, places, record};
-use super::settings::Settings;
+use super::settings::{Sees, Settings};
 use crate::backbone::BackboneError;
 use crate::record::{Offset, Partition, Record};
 use crate::topic::Topic;
@@ -40,7 +41,7 @@ use crate::topic::Topic;
 #[derive(Debug)]
 pub(super) enum Event {
     Record(Record),
-    /// Partitions came: [`Member::take`] them.
+    /// Partitions came, of all topics. Nothing of them is read before [`Member::start`].
     Assigned(Vec<Partition>),
     /// Partitions are to go: [`Member::let_go`] of them.
     Revoked(Vec<Partition>),
@@ -52,7 +53,7 @@ pub(super) enum Event {
     Unreachable,
     /// Somebody else has joined by this name, or the like: this member is none any more.
     Fenced(String),
-    /// The right to read is missing.
+    /// It can't read: the right to is missing, say.
     Forbidden(BackboneError),
 }
 
@@ -61,6 +62,9 @@ pub(super) struct Member {
     consumer: BaseConsumer<Context>,
     /// The first is what the group shares out.
     topics: Vec<Topic>,
+    lookup: Arc<Lookup>,
+    /// When to try again to take partitions that came.
+    take_at: Instant,
     /// Let go after the consumer: the next of this name waits for it.
     _name: Name,
 }
@@ -96,13 +100,14 @@ impl Member {
         settings: &Settings,
         topics: &[Topic],
         (group, instance): (&str, &str),
-        names: &Names,
+        (lookup, names): (&Arc<Lookup>, &Names),
     ) -> Result<Self, BackboneError> {
         let name = names.take(group, instance)?;
         let config = settings.member(group, instance);
         let consumer = config.create_with_context(Context::default());
         let consumer = consumer.map_err(|error| failed(&error))?;
-        Ok(Self { consumer, topics: topics.to_vec(), _name: name })
+        let (topics, lookup) = (topics.to_vec(), Arc::clone(lookup));
+        Ok(Self { consumer, topics, lookup, take_at: Instant::now(), _name: name })
     }
 
     /// # Errors
@@ -113,8 +118,8 @@ impl Member {
     }
 
     /// What happened next, or nothing within `wait`.
-    pub(super) fn poll(&self, wait: Duration) -> Option<Event> {
-        if let Some(event) = self.context().next() {
+    pub(super) fn poll(&mut self, wait: Duration) -> Option<Event> {
+        if let Some(event) = self.noted() {
             return Some(event);
         }
         match self.consumer.poll(wait) {
@@ -127,19 +132,48 @@ impl Member {
                 None => event_of(&error),
             },
             // A callback may have taken note of something.
-            None => self.context().next(),
+            None => self.noted(),
         }
     }
 
-    /// Takes partitions that came, of all topics. Nothing of them is read before [`Self::start`].
-    ///
-    /// # Errors
-    /// If the library refuses.
-    pub(super) fn take(&self, came: &[Partition]) -> Result<(), BackboneError> {
-        let mut list = list(&self.topics, came);
-        // The end is a place that is always there, whatever the topic still holds.
-        list.set_all_offsets(rdkafka::Offset::End).map_err(|error| failed(&error))?;
-        self.consumer.incremental_assign(&list).map_err(|error| failed(&error))?;
+    /// What a callback took note of. Partitions that came are taken first; while the brokers don't
+    /// say where they end, the group's answer waits.
+    fn noted(&mut self) -> Option<Event> {
+        let came = match self.context().next()? {
+            Event::Assigned(came) => came,
+            event => return Some(event),
+        };
+        let now = Instant::now();
+        if now >= self.take_at {
+            match self.take(&came) {
+                Ok(()) => return Some(Event::Assigned(came)),
+                Err(BackboneError::Unreachable { code }) => {
+                    tracing::debug!(code, "kafka consumer can't take its partitions yet");
+                    self.take_at = Instant::now() + limits::RETRY_EVERY;
+                }
+                Err(error) => return Some(Event::Forbidden(error)),
+            }
+        }
+        self.context().events().push_front(Event::Assigned(came));
+        None
+    }
+
+    /// Takes partitions that came, at their ends, which are always there, whatever the topics still
+    /// hold. As numbers: the library asks for a place that is a word again whenever the answer comes
+    /// behind a call, also behind a seek, and what lies between would never be read (2.12.1,
+    /// `rd_kafka_toppar_handle_Offset`).
+    fn take(&self, came: &[Partition]) -> Result<(), BackboneError> {
+        let mut at = Vec::new();
+        for topic in &self.topics {
+            let ends = self.lookup.ends(*topic, Sees::Committed, limits::ASK_BRIEFLY)?;
+            for partition in came {
+                let end = ends.get(partition).ok_or_else(|| BackboneError::Unreachable {
+                    code: "NoEndOfPartition".to_owned(),
+                })?;
+                at.push((*topic, *partition, rdkafka::Offset::Offset(end.0)));
+            }
+        }
+        self.consumer.incremental_assign(&places(at)).map_err(|error| failed(&error))?;
         self.hold_all(came)
     }
 
@@ -213,7 +247,7 @@ impl Member {
     /// Commits the last places of a member that leaves, and waits until they are committed, but not for
     /// long: else whoever comes next reads what was delivered again. While the group shares anew it
     /// takes no places, and goes on only with members that poll.
-    pub(super) fn commit_last(&self, topic: Topic, offsets: &[(Partition, Offset)]) {
+    pub(super) fn commit_last(&mut self, topic: Topic, offsets: &[(Partition, Offset)]) {
         if offsets.is_empty() {
             return;
         }
@@ -238,7 +272,10 @@ impl Member {
     /// Answers what happens to a member that leaves.
     fn answer(&self, event: Event) {
         match event {
-            Event::Assigned(came) => drop(self.take(&came)),
+            // Nothing of it is read any more. What was taken already the library refuses.
+            Event::Assigned(came) => {
+                drop(self.consumer.incremental_assign(&list(&self.topics, &came)));
+            }
             Event::Revoked(going) | Event::Lost(going) => drop(self.let_go(&going)),
             Event::Record(_)
             | Event::OutOfRange
@@ -384,4 +421,71 @@ fn event_of(error: &KafkaError) -> Option<Event> {
 /// That a consumer can't go on.
 pub(super) fn fenced(code: &str) -> BackboneError {
     broken(&format!("member is fenced: {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+    use super::*;
+    use crate::config::{Durability, KafkaConfig};
+
+    const PARTITIONS: u32 = 24;
+    /// How slow the brokers are.
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    /// Each partition is started at another time after it came, as far as the library is then.
+    #[test]
+    fn whenever_a_partition_is_started_what_lies_behind_its_place_is_read() {
+        let cluster = MockCluster::new(1).unwrap();
+        let count = i32::try_from(PARTITIONS).unwrap();
+        cluster.create_topic(Topic::Claims.name(), count, 1).unwrap();
+        let settings = Settings::new(&KafkaConfig {
+            bootstrap: cluster.bootstrap_servers(),
+            registry: String::new(),
+            partitions: PARTITIONS,
+            durability: Durability::OneBroker,
+            properties: BTreeMap::new(),
+        })
+        .unwrap();
+        let producer: BaseProducer = settings.client().create().unwrap();
+        for partition in 0..count {
+            for value in ["a", "b"] {
+                let record = BaseRecord::<(), str>::to(Topic::Claims.name());
+                producer.send(record.partition(partition).payload(value)).unwrap();
+            }
+        }
+        producer.flush(Duration::from_secs(10)).unwrap();
+        cluster.broker_round_trip_time(1, ROUND_TRIP).unwrap();
+
+        let names = Names::default();
+        let lookup = Lookup::open(&settings, PARTITIONS).unwrap();
+        let of = (&lookup, &names);
+        let mut member = Member::open(&settings, &[Topic::Claims], ("group", "a"), of).unwrap();
+        member.join().unwrap();
+        let mut came = None;
+        let mut read = BTreeSet::new();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while read.len() < PARTITIONS as usize && Instant::now() < deadline {
+            match member.poll(limits::POLL_WAIT) {
+                Some(Event::Assigned(partitions)) => {
+                    came = Some((Instant::now(), partitions));
+                }
+                Some(Event::Record(record)) => {
+                    read.insert(record.partition);
+                }
+                _ => {}
+            }
+            let Some((at, waiting)) = &mut came else { continue };
+            let passed = at.elapsed();
+            let due = |p: &mut Partition| passed > Duration::from_millis(30) * p.0;
+            let from = waiting.extract_if(.., due).map(|p| (p, Offset(0))).collect();
+            let started = member.start(Topic::Claims, &from);
+            waiting.extend(from.into_keys().filter(|p| !started.contains(p)));
+        }
+        assert_eq!(read, (0..PARTITIONS).map(Partition).collect());
+    }
 }

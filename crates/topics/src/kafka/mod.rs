@@ -140,7 +140,7 @@ impl Backbone for KafkaBackbone {
             let named = (group.name.as_str(), group.instance.as_str());
             let mut fences = Fences::default();
             loop {
-                let member = match Member::open(&settings, &[topic], named, &names) {
+                let member = match Member::open(&settings, &[topic], named, (&lookup, &names)) {
                     Ok(member) => member,
                     Err(error) => {
                         tracing::error!(topic = topic.name(), %error, "kafka consumer ended");

@@ -328,7 +328,6 @@ impl<'a> Consumer<'a> {
         match event {
             Event::Record(record) => self.take(record),
             Event::Assigned(came) => {
-                self.member.take(&came)?;
                 self.untold.extend(came);
                 self.retry_at = Instant::now();
             }

@@ -124,7 +124,8 @@ impl<'a> Membership<'a> {
     fn begin(steps: &'a mut Steps, desk: &'a mut Desk) -> Result<Self, BackboneError> {
         let spec = &steps.spec;
         let named = (spec.group.as_str(), spec.instance.as_str());
-        let member = Member::open(&steps.settings, &spec.inputs, named, &steps.names)?;
+        let member =
+            Member::open(&steps.settings, &spec.inputs, named, (&steps.lookup, &steps.names))?;
         member.join()?;
         let changelog = Changelog::new(&steps.settings, &steps.lookup, spec)?;
         let commit_every = spec.commit_every.max(limits::COMMIT_EVERY_MIN);
@@ -201,7 +202,6 @@ impl<'a> Membership<'a> {
             Some(Event::Fenced(code)) => Ok(Some(Left::Fenced(fenced(&code).to_string()))),
             Some(Event::Forbidden(forbidden)) => Ok(Some(Left::Failed(forbidden.to_string()))),
             Some(Event::Assigned(came)) => {
-                self.member.take(&came)?;
                 self.held.extend(came.into_iter().map(|p| (p, Held::Unrestored)));
                 self.care_at = now;
                 Ok(None)
