@@ -1,6 +1,6 @@
 # The entry points. Each exits non-zero when what it claims does not hold, and cleans up after itself.
 
-.PHONY: help demo test lint bench accuracy parts compose-test scale-test
+.PHONY: help demo test lint bench accuracy parts compose-test
 
 help:
 	@echo 'make demo              a LangGraph run becomes an SQL row, on this machine'
@@ -9,7 +9,7 @@ help:
 	@echo 'make bench NAME=...    one benchmark, with its peers'
 	@echo 'make accuracy CORPORA=DIR [CLEAN=DIR]  what part of known secrets is masked, and what else is'
 	@echo 'make compose-test      docker compose up, driven, scaled, killed, removed'
-	@echo 'make scale-test        instances that come, go, pause and are killed under load'
+	@echo 'make        instances that come, go, pause and are killed under load'
 	@echo 'make parts             only install what the tests drive'
 
 demo:
@@ -29,9 +29,6 @@ accuracy:
 
 compose-test:
 	@scripts/compose-test
-
-scale-test:
-	@scripts/test --workspace --test nothing_lost_nothing_twice --test side_by_side -- --ignored
 
 parts:
 	@scripts/install-test-parts
