@@ -40,6 +40,7 @@ async fn a_stage_that_may_not_or_can_not_ends_and_says_why() {
     let mut stages = Stages::components(TablePlace::Bucket).await;
     a_bucket_that_refuses(&mut stages).await;
     keys_that_are_none(&mut stages).await;
+    rules_that_are_none(&mut stages).await;
     topics_without_a_right(&mut stages).await;
 }
 
@@ -72,6 +73,17 @@ async fn keys_that_are_none(stages: &mut Stages) {
             assert!(!ended.said.contains("not a key"), "{}", ended.said);
         }
     }
+}
+
+async fn rules_that_are_none(stages: &mut Stages) {
+    let file = stages.folder().join("own-rules.toml");
+    let rule = "[[rule]]\nid = 'acme'\nclass = 'credential'\nseverity = 'high'\n";
+    let shape = "anchors = ['acme-']\nshape = 'acme-[a-z]+'\nexamples = ['acne-x']\n";
+    std::fs::write(&file, format!("\n{rule}{shape}")).unwrap();
+    let rules = format!("[\"{}\"]", file.display());
+    let recipe = stages.recipe("masker", "masker").environment("TRAILGATE__MASKER__RULES", &rules);
+    let ended = Ended::of(&recipe).await;
+    ended.says("masker", &["own-rules.toml:2: rule \"acme\" does not find its example 1"]);
 }
 
 async fn a_bucket_that_refuses(stages: &mut Stages) {

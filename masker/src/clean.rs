@@ -1,12 +1,12 @@
-//! Masking an event: every string that did not originate in Trailgate, and the payload with what is
-//! held of its body.
+//! Masking a payload with what is held of its body.
+
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use tokio::sync::watch;
 use trailgate_envelope::{NoChance, Secret};
-use trailgate_redact::{Finding, Out, Redacted, Redactor, Rules, Shape, TokenKey, Wrapping};
-use trailgate_schemas::{
-    Actor, AuditEvent, EventId, Kind, Micros, PayloadState, Redaction, Resource, SourceAddress,
-};
+use trailgate_redact::{Finding, Out, Redactor, Rules, Shape, TokenKey, Wrapping};
+use trailgate_schemas::{AuditEvent, EventId, Kind, Micros, PayloadState, Redaction};
 
 use crate::body::Body;
 use crate::gap::derived;
@@ -15,73 +15,29 @@ use crate::limits::{FIELD_MAX_BYTES, REDACTIONS_MAX};
 /// Masks events.
 pub(crate) struct Cleaner {
     redactor: Redactor,
-    version: String,
+    rules: watch::Receiver<Arc<Rules>>,
+    key: TokenKey,
 }
 
 impl Cleaner {
-    /// Masks by the built-in rules, with tokens under `token`.
-    pub(crate) fn new(token: &Secret) -> Self {
-        let rules = Rules::builtin();
-        let version = rules.version().to_owned();
-        Self { redactor: Redactor::new(rules, TokenKey::new(token.bytes())), version }
+    /// Masks by the last of `rules`, with tokens under `token`.
+    pub(crate) fn new(mut rules: watch::Receiver<Arc<Rules>>, token: &Secret) -> Self {
+        let key = TokenKey::new(token.bytes());
+        let first = Arc::clone(&rules.borrow_and_update());
+        Self { redactor: Redactor::new(first, key.clone()), rules, key }
     }
 
+    /// Takes new rules, if there are any. Open bodies end under those that they began with.
+    pub(crate) fn renew(&mut self) {
+        if self.rules.has_changed().unwrap_or(false) {
+            let rules = Arc::clone(&self.rules.borrow_and_update());
+            self.redactor = Redactor::new(rules, self.key.clone());
+        }
+    }
+
+    /// What masks a body that begins now.
     pub(crate) const fn redactor(&self) -> &Redactor {
         &self.redactor
-    }
-
-    /// Masks every string but the payload. What is exempt is of Trailgate's own making: ids, words,
-    /// names from its configuration, such as the groups of a hold's reviewers.
-    pub(crate) fn fields(&self, event: &mut AuditEvent) {
-        let mut found = std::mem::take(&mut event.redactions);
-        self.identity(event, &mut found);
-        self.optional("path", &mut event.path, &mut found, Redactor::url);
-        self.optional("headers", &mut event.headers, &mut found, Redactor::json);
-        let context = &mut event.decision_context;
-        self.optional("decision_context", context, &mut found, Redactor::json);
-        let texts = [
-            ("request_id", &mut event.request_id),
-            ("operation", &mut event.operation),
-            ("method", &mut event.method),
-            ("reason", &mut event.reason),
-            ("error", &mut event.error),
-            ("policy_id", &mut event.policy_id),
-            ("policy_version", &mut event.policy_version),
-            ("graph_id", &mut event.graph_id),
-            ("node", &mut event.node),
-            ("checkpoint_ns", &mut event.checkpoint_ns),
-            ("cron_id", &mut event.cron_id),
-            ("trace_id", &mut event.trace_id),
-            ("span_id", &mut event.span_id),
-            ("model", &mut event.model),
-            ("payload_type", &mut event.payload_type),
-        ];
-        for (field, text) in texts {
-            self.optional(field, text, &mut found, Redactor::text);
-        }
-        // A digest is exempt as one: what does not read as one is text.
-        if event.hold_digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
-            self.optional("hold_digest", &mut event.hold_digest, &mut found, Redactor::text);
-        }
-        for factor in &mut event.risk_factors {
-            if let Some(masked) = replaced("risk_factors", &self.redactor.text(factor), &mut found)
-            {
-                *factor = masked;
-            }
-        }
-        let source = self.redactor.text(event.source_address.as_str());
-        if let Some(masked) = replaced("source_address", &source, &mut found) {
-            // A replacement is never empty.
-            let unmasked = || event.source_address.clone();
-            event.source_address = SourceAddress::new(masked).unwrap_or_else(|_| unmasked());
-        }
-        let resource = self.redactor.url(event.resource.as_str());
-        if let Some(masked) = replaced("resource", &resource, &mut found) {
-            // A replacement is never empty.
-            event.resource = Resource::new(masked).unwrap_or_else(|_| event.resource.clone());
-        }
-        event.redactions = found;
-        event.redaction_rules = Some(self.version.clone());
     }
 
     /// Masks the payload, going on where `held` is, or as a body of `shape`. Gives back the body if
@@ -167,49 +123,6 @@ impl Cleaner {
         }
         Ok(())
     }
-
-    /// Who acts is what the record is for, so personal data in it stands: an address of e-mail is
-    /// often the subject itself. Secrets are masked there as anywhere.
-    fn identity(&self, event: &mut AuditEvent, found: &mut Vec<Redaction>) {
-        if let Some(masked) = self.secret("actor", event.actor.as_str(), found) {
-            // A replacement is never empty.
-            event.actor = Actor::new(masked).unwrap_or_else(|_| Actor::unverified());
-        }
-        let texts = [
-            ("actor_issuer", &mut event.actor_issuer),
-            ("on_behalf_of", &mut event.on_behalf_of),
-            ("workload", &mut event.workload),
-        ];
-        for (field, text) in texts {
-            let masked = text.as_deref().and_then(|text| self.secret(field, text, found));
-            if masked.is_some() {
-                *text = masked;
-            }
-        }
-        for group in &mut event.actor_groups {
-            if let Some(masked) = self.secret("actor_groups", group, found) {
-                *group = masked;
-            }
-        }
-    }
-
-    fn secret(&self, field: &str, text: &str, found: &mut Vec<Redaction>) -> Option<String> {
-        replaced(field, &self.redactor.identity(text), found)
-    }
-
-    fn optional(
-        &self,
-        field: &'static str,
-        text: &mut Option<String>,
-        found: &mut Vec<Redaction>,
-        mask: for<'a> fn(&Redactor, &'a str) -> Redacted<'a>,
-    ) {
-        let masked =
-            text.as_deref().and_then(|text| replaced(field, &mask(&self.redactor, text), found));
-        if masked.is_some() {
-            *text = masked;
-        }
-    }
 }
 
 /// What a body is made of. The gateway records a media type without its parameters; those, such as
@@ -280,11 +193,6 @@ fn joined(mut out: Out, rest: Out) -> Out {
     out
 }
 
-/// Whether a text is a keyed hash: 32 bytes in hex.
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 fn put_payload(event: &mut AuditEvent, out: Out) {
     if out.text.is_empty() && event.payload.is_none() {
         return;
@@ -295,7 +203,7 @@ fn put_payload(event: &mut AuditEvent, out: Out) {
         }
         return;
     }
-    event.redactions.extend(redactions("payload", &out.findings));
+    event.redactions.extend(told("payload", &out.findings));
     event.payload = Some(out.text);
     if event.payload_state == PayloadState::None {
         event.payload_state = PayloadState::Recorded;
@@ -316,15 +224,8 @@ fn tail_event(body: &Body, out: Out) -> Option<AuditEvent> {
     Some(event)
 }
 
-fn replaced(field: &str, masked: &Redacted<'_>, found: &mut Vec<Redaction>) -> Option<String> {
-    if masked.findings.is_empty() {
-        return None;
-    }
-    found.extend(redactions(field, &masked.findings));
-    Some(masked.text.clone().into_owned())
-}
-
-fn redactions(field: &str, findings: &[Finding]) -> impl Iterator<Item = Redaction> {
+/// What was replaced in a field.
+pub(crate) fn told(field: &str, findings: &[Finding]) -> impl Iterator<Item = Redaction> {
     findings.iter().map(move |finding| Redaction {
         rule: finding.rule.to_string(),
         field: field.to_owned(),
@@ -339,13 +240,13 @@ fn counted(redactions: &[Redaction]) -> Vec<Redaction> {
     for redaction in redactions {
         *counts.entry((&redaction.rule, &redaction.field)).or_default() += redaction.count;
     }
-    let told = |((rule, field), count): ((&str, &str), i64)| Redaction {
+    let redaction = |((rule, field), count): ((&str, &str), i64)| Redaction {
         rule: rule.to_owned(),
         field: field.to_owned(),
         start: None,
         count,
     };
-    counts.into_iter().map(told).collect()
+    counts.into_iter().map(redaction).collect()
 }
 
 fn cut(text: &mut String) -> bool {

@@ -42,11 +42,16 @@ pub struct MaskerConfig {
     pub instance: Option<String>,
     /// How long masked sealed originals stay on `audit.raw` after the masker has taken them.
     pub keep_raw_s: u64,
+    /// Files with rules beside the built-in ones, or folders with such files that end in `.toml`. They
+    /// are taken anew when they change.
+    pub rules: Vec<PathBuf>,
+    /// Built-in rules that don't count, by id.
+    pub rules_off: Vec<String>,
 }
 
 impl Default for MaskerConfig {
     fn default() -> Self {
-        Self { instance: None, keep_raw_s: 3600 }
+        Self { instance: None, keep_raw_s: 3600, rules: Vec::new(), rules_off: Vec::new() }
     }
 }
 

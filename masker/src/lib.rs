@@ -11,9 +11,11 @@ pub mod limits;
 mod masker;
 mod metrics;
 mod reading;
+mod rules;
 mod siem;
 mod stage;
 mod state;
+mod strings;
 
 pub use config::{Config, MaskerConfig};
 pub use masker::Masker;

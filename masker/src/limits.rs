@@ -55,3 +55,7 @@ pub const REGISTRY_WAIT: Duration = Duration::from_secs(5);
 
 /// How often what the masker has taken and what is old enough is trimmed from `audit.raw`.
 pub const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+/// How often rule files are looked at: reading a few files costs nothing, and whoever changes one
+/// wants to see it.
+pub const RULES_LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -23,6 +23,7 @@ use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
 use crate::siem;
 use crate::state::{BodyId, RestoreError, Silence, State};
+use crate::strings::mask_strings;
 
 /// The masker's own part of the stream processor.
 pub struct Masker {
@@ -51,6 +52,7 @@ impl Masker {
 
     /// A record's way: read, count, mask, write.
     fn take(&mut self, record: &Record, outputs: &mut Outputs) -> Result<Flow, ProcessError> {
+        self.cleaner.renew();
         match self.reading.read(record.value.as_deref().unwrap_or_default()) {
             Read::NotNow(reason) => {
                 self.counts.waits.get_or_create(&Reason { reason }).inc();
@@ -198,10 +200,12 @@ impl Masker {
         let partition = record.partition;
         event.broker_time = Some(record.appended_at);
         let shape = shape_of(&event);
-        self.cleaner.fields(&mut event);
         let state = self.partitions.entry(partition).or_default();
         let id = BodyId { stream: event.stream_id, kind: event.kind };
         let held = state.take_body(id);
+        // A body ends under the rules with which it began, and its records name those.
+        let begun = held.as_ref().map(|body| body.stream.redactor());
+        mask_strings(begun.unwrap_or(self.cleaner.redactor()), &mut event);
         if let Some(body) = self.cleaner.payload(&mut event, held, shape, record.appended_at) {
             self.partitions.entry(partition).or_default().put_body(id, body);
         }

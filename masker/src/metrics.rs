@@ -23,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) unknown: Counter,
     pub(crate) holds: Counter,
     pub(crate) unfit_holds: Counter,
+    pub(crate) rules_taken: Counter,
+    pub(crate) rules_refused: Counter,
 }
 
 impl Counts {
@@ -39,6 +41,8 @@ impl Counts {
             unknown: new("masker_unknown_exchanges", "exchanges whose end nobody saw"),
             holds: new("masker_holds", "held operations shown to reviewers"),
             unfit_holds: new("masker_unfit_holds", "held operations that nobody can decide about"),
+            rules_taken: new("masker_rules_taken", "changes of rule files that were taken"),
+            rules_refused: new("masker_rules_refused", "changes of rule files that were not taken"),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::limits::{COMMIT_EVERY, TRIM_EVERY};
 use crate::masker::Masker;
 use crate::metrics::Counts;
 use crate::reading::Reading;
+use crate::rules::OwnRules;
 
 /// Runs the masker until it is asked to stop.
 ///
@@ -43,7 +44,10 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let part = context.health.part("masker");
     let instance = instance_name(config.instance.as_deref()).context("masker.instance")?;
-    let Some(masker) = start(&backbone, keys, &context, &part).await? else { return Ok(()) };
+    let own = OwnRules::load(&config).context("masker.rules")?;
+    let counts = Counts::new(&context.metrics);
+    let started = start((&backbone, keys), (&own, counts.clone()), &context, &part).await?;
+    let Some(masker) = started else { return Ok(()) };
     let spec = ProcessorSpec {
         group: "masker".to_owned(),
         instance,
@@ -60,6 +64,7 @@ pub async fn run_on(
         () = context.stop.asked() => {}
         () = watch_processor(&handle, &part) => {}
         () = trim(&backbone, keep, &context) => {}
+        () = own.watch(counts) => {}
     }
     part.not_ready("stopping");
     match handle.stop().await {
@@ -71,14 +76,14 @@ pub async fn run_on(
 /// All that is needed before the first record, tried again while the backbone is away; none if the
 /// stop came first.
 async fn start(
-    backbone: &Arc<dyn Backbone>,
-    keys: KeysFolder,
+    (backbone, keys): (&Arc<dyn Backbone>, KeysFolder),
+    (own, counts): (&OwnRules, Counts),
     context: &Context,
     part: &Part,
 ) -> anyhow::Result<Option<Masker>> {
     let opening = keys.load_opening().context("masker's keys")?;
     let token = keys.load_token().context("masker's keys")?;
-    let cleaner = Cleaner::new(&token);
+    let cleaner = Cleaner::new(own.subscribe(), &token);
     let id = loop {
         let registered = async {
             backbone.ensure(&TOPICS).await?;
@@ -98,7 +103,6 @@ async fn start(
     let runtime = tokio::runtime::Handle::current();
     let seal = opening.own_seal();
     let reading = Reading::new(keys, opening, backbone.registry(), runtime);
-    let counts = Counts::new(&context.metrics);
     let clock = Arc::clone(&context.clock);
     let written = (EventWriter::new(id), Holds::new(backbone.partitions()));
     Ok(Some(Masker::new(reading, cleaner, written, seal, clock, counts)))

@@ -106,6 +106,12 @@ impl StreamRedactor {
         out
     }
 
+    /// What it masks with, from its beginning to its end.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Whether something is held back.
     #[must_use]
     pub fn has_tail(&self) -> bool {

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use proptest::prelude::*;
+use tokio::sync::watch;
 use trailgate_envelope::{KeysFolder, Sealer, SealingKeys, Stage};
+use trailgate_redact::Rules;
 use trailgate_schemas::{
     AUDIT_EVENT_SCHEMA, Actor, EventId, EventReader, Hold, Outcome, Place, Required, Resource,
     SEALED_EVENT_SCHEMA, SchemaId, SealedWriter, SessionRule, SourceAddress, StreamId,
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use super::*;
 
 mod holds;
+mod rules;
 
 const SECRET: &str = "hunter2-hunter2";
 const EVENT_SCHEMA: SchemaId = SchemaId(1);
@@ -44,6 +47,7 @@ struct Bench {
     place: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     clock: ManualClock,
+    rules: watch::Sender<Arc<Rules>>,
     masker: Masker,
     reader: EventReader,
     next: i64,
@@ -63,13 +67,15 @@ impl Bench {
         keys.create_missing().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let clock = ManualClock::at(Micros(1_000_000_000));
-        let masker = masker(&keys, &runtime, &clock);
+        let rules = watch::Sender::new(Rules::builtin());
+        let masker = masker(&keys, &rules, &runtime, &clock);
         let mut reader = EventReader::default();
         reader.know(EVENT_SCHEMA, AUDIT_EVENT_SCHEMA).unwrap();
         Self {
             place,
             runtime,
             clock,
+            rules,
             masker,
             reader,
             next: 0,
@@ -88,7 +94,7 @@ impl Bench {
 
     /// Dies and comes back elsewhere: all it knows is its changelog.
     fn restart(&mut self) {
-        self.masker = masker(&self.keys(), &self.runtime, &self.clock);
+        self.masker = masker(&self.keys(), &self.rules, &self.runtime, &self.clock);
         for record in &self.changelog {
             self.masker.restore(PARTITION, &record.key, record.value.as_deref()).unwrap();
         }
@@ -212,9 +218,14 @@ impl Bench {
     }
 }
 
-fn masker(keys: &KeysFolder, runtime: &tokio::runtime::Runtime, clock: &ManualClock) -> Masker {
+fn masker(
+    keys: &KeysFolder,
+    rules: &watch::Sender<Arc<Rules>>,
+    runtime: &tokio::runtime::Runtime,
+    clock: &ManualClock,
+) -> Masker {
     let opening = keys.load_opening().unwrap();
-    let cleaner = Cleaner::new(&keys.load_token().unwrap());
+    let cleaner = Cleaner::new(rules.subscribe(), &keys.load_token().unwrap());
     let seal = opening.own_seal();
     let registry = Arc::new(TwoSchemas);
     let reading = Reading::new(keys.clone(), opening, registry, runtime.handle().clone());
@@ -776,7 +787,7 @@ fn state_that_another_masker_kept_under_a_newer_key_is_read() {
     let mut bench = Bench::new();
     bench.take(piece(1, 0, "text/plain", "so: "));
     bench.keys().rotate().unwrap();
-    let newer = masker(&bench.keys(), &bench.runtime, &bench.clock);
+    let newer = masker(&bench.keys(), &bench.rules, &bench.runtime, &bench.clock);
     let older = std::mem::replace(&mut bench.masker, newer);
     bench.next = 0;
     bench.take(piece(1, 0, "text/plain", "so: "));

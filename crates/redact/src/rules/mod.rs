@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -19,11 +19,14 @@ use crate::prefilter::{Anchors, Need};
 mod alone;
 mod builtin;
 mod everywhere;
+mod example;
+mod files;
 mod pattern;
 mod written;
 
 pub(crate) use alone::Alone;
 pub(crate) use everywhere::Everywhere;
+pub use files::RuleFiles;
 use pattern::Pattern;
 pub(crate) use written::Source;
 use written::WrittenRule;
@@ -88,6 +91,12 @@ pub enum Fault {
     /// It would be looked for by words that are not there.
     #[error("has no anchors to stand within reach of")]
     Anchors,
+    /// It does not find one of its examples, counted from 1.
+    #[error("does not find its example {0}")]
+    Example(usize),
+    /// It finds one of its counter-examples, counted from 1.
+    #[error("finds its counter-example {0}")]
+    CounterExample(usize),
 }
 
 /// A set of detectors.
@@ -209,11 +218,36 @@ impl Rules {
     /// # Errors
     /// [`RulesError`] says which file, which line and why.
     pub fn load(paths: &[PathBuf], off: &[String]) -> Result<Self, RulesError> {
+        Self::with(&RuleFiles::read(paths)?, off)
+    }
+
+    /// The same of files that were read.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn with(files: &RuleFiles, off: &[String]) -> Result<Self, RulesError> {
         let mut sources = builtin::sources();
-        for path in paths {
-            sources.extend(read(path)?);
+        sources.extend_from_slice(files.sources());
+        let rules = Self::of(&sources, off)?;
+        for source in files.sources() {
+            rules.check(source)?;
         }
-        Self::of(&sources, off)
+        Ok(rules)
+    }
+
+    /// Holds the rules of a file to their examples. Those of the built-in ones are tested.
+    fn check(&self, source: &Source) -> Result<(), RulesError> {
+        for (line, written) in source.parse()?.0 {
+            let index = self.rules.iter().position(|rule| *rule.id == written.id);
+            let Some(index) = index else { continue };
+            example::check(self, index, &written).map_err(|fault| RulesError::Rule {
+                file: source.file.clone(),
+                line,
+                rule: written.id.clone(),
+                fault,
+            })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn of(sources: &[Source], off: &[String]) -> Result<Self, RulesError> {
@@ -366,31 +400,6 @@ fn compile(rule: &WrittenRule, is_builtin: bool) -> Result<Rule, Fault> {
         checks: rule.validators.clone(),
         public: rule.public.clone(),
     })
-}
-
-/// The rule files at a path.
-fn read(path: &Path) -> Result<Vec<Source>, RulesError> {
-    let wrong = |error: std::io::Error| RulesError::Read {
-        file: path.display().to_string(),
-        why: error.to_string(),
-    };
-    let mut files = Vec::new();
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(wrong)? {
-            let file = entry.map_err(wrong)?.path();
-            if file.extension().is_some_and(|extension| extension == "toml") {
-                files.push(file);
-            }
-        }
-        files.sort();
-    } else {
-        files.push(path.to_owned());
-    }
-    let source = |file: PathBuf| {
-        let text = std::fs::read_to_string(&file).map_err(wrong)?;
-        Ok(Source { file: file.display().to_string(), text, is_builtin: false })
-    };
-    files.into_iter().map(source).collect()
 }
 
 /// The first 16 hex digits of a hash over every rule there is and what is switched off.

@@ -1,15 +1,10 @@
+use super::example::fires;
+pub(crate) use super::example::{fill, fill_from};
 use super::*;
-use crate::scan::HitName;
-use crate::scan::scan;
 use crate::{Redactor, TokenKey};
 
 fn redactor() -> Redactor {
     Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]))
-}
-
-/// Fills `{a24}` and the like, so that no file of this project holds anything like a real secret.
-pub(crate) fn fill(template: &str) -> String {
-    fill_from(0x9e37_79b9_7f4a_7c15, template)
 }
 
 /// What every rule has to find.
@@ -20,67 +15,6 @@ pub(crate) fn examples() -> Vec<String> {
 /// What wakes them.
 pub(crate) fn anchors() -> Vec<String> {
     written().into_iter().flat_map(|rule| rule.anchors).collect()
-}
-
-/// As [`fill`], with letters from a seed, which is not zero.
-pub(crate) fn fill_from(seed: u64, template: &str) -> String {
-    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
-    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    const DIGITS: &str = "0123456789";
-    let mut state = seed;
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some(open) = rest.find('{') {
-        out.push_str(&rest[..open]);
-        let close = rest[open..].find('}').map(|close| open + close);
-        let inner = close.map_or("", |close| &rest[open + 1..close]);
-        let alphabet = match inner.chars().next() {
-            Some('a') => format!("{LOWER}{UPPER}{DIGITS}"),
-            Some('w') => format!("{LOWER}{UPPER}{DIGITS}_-"),
-            Some('l') => LOWER.to_owned(),
-            Some('u') => format!("{LOWER}{DIGITS}"),
-            Some('U') => format!("{UPPER}{DIGITS}"),
-            Some('b') => "ABCDEFGHJKLMNPQRSTUVWXYZ123456789abcdefghijkmnopqrstuvwxyz".to_owned(),
-            Some('X') => "0123456789ABCDEF".to_owned(),
-            Some('h') => "0123456789abcdef".to_owned(),
-            Some('d') => DIGITS.to_owned(),
-            _ => String::new(),
-        };
-        match inner.get(1..).and_then(|count| count.parse::<usize>().ok()) {
-            Some(count) if !alphabet.is_empty() => {
-                for place in 0..count {
-                    state ^= state << 13;
-                    state ^= state >> 7;
-                    state ^= state << 17;
-                    // Ends and begins with a letter or digit, and has a digit.
-                    let letters = alphabet.as_bytes();
-                    let choice = match place {
-                        0 | 1 => state as usize % letters.len().min(26),
-                        2 => letters.iter().position(u8::is_ascii_digit).unwrap_or(0),
-                        _ if place + 1 == count => state as usize % letters.len().min(26),
-                        _ => state as usize % letters.len(),
-                    };
-                    out.push(letters[choice] as char);
-                }
-                rest = &rest[close.unwrap_or(open) + 1..];
-            }
-            _ => {
-                out.push('{');
-                rest = &rest[open + 1..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Whether a rule, by its place, masks something in a text.
-fn fires(rules: &Rules, index: usize, text: &str) -> bool {
-    let is_it = |name: HitName| name == HitName::Rule(index);
-    let mut hits = scan(rules, text);
-    hits.retain(|hit| hit.holds && is_it(hit.name));
-    // Of several rules for values alone the first gives its name.
-    !hits.is_empty() || !rules.alone.find(&rules.rules, text).is_empty()
 }
 
 fn written() -> Vec<WrittenRule> {
@@ -223,6 +157,23 @@ fn own_rules_stand_beside_the_built_in_ones_and_those_can_be_switched_off() {
     assert_eq!(unknown, RulesError::Unknown { rule: "mail".to_owned() });
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(matches!(load(&[]), Err(RulesError::Read { .. })));
+}
+
+#[test]
+fn an_own_rule_is_held_to_its_examples() {
+    let file = std::env::temp_dir().join(format!("trailgate-rule-{}.toml", std::process::id()));
+    let load = |more: &str| {
+        let own = rule("acme_key", r"\bacme-[a-z0-9]{8}\b") + "anchors = ['acme-']\n" + more;
+        std::fs::write(&file, format!("\n{own}")).unwrap();
+        Rules::load(std::slice::from_ref(&file), &[])
+    };
+    let place = format!("{}:2: rule \"acme_key\" ", file.display());
+    load("examples = ['key=acme-{u8}']\ncounter_examples = ['acme-tool']\n").unwrap();
+    let missed = load("examples = ['acme-{u8}', 'acme-{U8}']\n").unwrap_err().to_string();
+    assert_eq!(missed, format!("{place}does not find its example 2"));
+    let wrong = load("counter_examples = ['acme-{u8}']\n").unwrap_err().to_string();
+    assert_eq!(wrong, format!("{place}finds its counter-example 1"));
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]

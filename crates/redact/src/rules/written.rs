@@ -54,7 +54,7 @@ pub enum Severity {
 }
 
 /// A text of rules, and what to call it where it is wrong.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) file: String,
     pub(crate) text: String,
@@ -97,10 +97,8 @@ pub(super) struct WrittenRule {
     #[serde(default)]
     pub(super) digits: usize,
     #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are for tests and readers"))]
     pub(super) examples: Vec<String>,
     #[serde(default)]
-    #[cfg_attr(not(test), expect(dead_code, reason = "examples are for tests and readers"))]
     pub(super) counter_examples: Vec<String>,
     #[serde(default)]
     #[cfg_attr(not(test), expect(dead_code, reason = "where the format is told is for readers"))]
