@@ -50,13 +50,20 @@ pub struct ApproverConfig {
     /// TLS of that listener; without it the listener speaks plain HTTP.
     #[serde(default)]
     pub tls: Option<TlsConfig>,
+    /// Files with masking rules beside the built-in ones: the masker's. Who votes and why is masked by
+    /// them.
+    #[serde(default)]
+    pub rules: Vec<PathBuf>,
+    /// Built-in rules that don't count, by id: the masker's.
+    #[serde(default)]
+    pub rules_off: Vec<String>,
 }
 
 impl ApproverConfig {
     /// The usual settings.
     #[must_use]
     pub fn new(listen: SocketAddr) -> Self {
-        Self { instance: None, listen, tls: None }
+        Self { instance: None, listen, tls: None, rules: Vec::new(), rules_off: Vec::new() }
     }
 }
 

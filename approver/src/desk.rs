@@ -12,7 +12,6 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use trailgate_envelope::SigningKey;
 use trailgate_identity::{Authenticator, Identity, Problem};
-use trailgate_redact::Redactor;
 use trailgate_schemas::{
     Approval, AuditEvent, EventId, Hold, HoldDecision, HoldId, HoldState, Principal, Verdict, Vote,
 };
@@ -21,6 +20,7 @@ use trailgate_topics::Refusals;
 use crate::ask::{Ballot, state};
 use crate::cast::{Cast, Ready};
 use crate::limits::{BODY_MAX_BYTES, DECISION_WAIT, LISTED_MAX};
+use crate::masking::Masking;
 use crate::metrics::Counts;
 use crate::objection::Caller;
 use crate::problems;
@@ -34,7 +34,7 @@ pub(crate) struct Desk {
     pub(crate) trail: Trail,
     pub(crate) counts: Counts,
     pub(crate) refusals: Refusals,
-    pub(crate) redactor: Redactor,
+    pub(crate) masking: Masking,
     pub(crate) shown: Shown,
     pub(crate) key: Arc<SigningKey>,
     /// Votes that are being recorded.
@@ -140,7 +140,8 @@ impl Desk {
         if let Err(objection) = caller.may_vote(&approval, ballot.digest.as_deref(), now) {
             return Err(self.object(ready, from, (&who, asked), objection).await);
         }
-        let reason = ballot.reason.map(|reason| self.redactor.text(&reason).text.into_owned());
+        let redactor = self.masking.redactor();
+        let reason = ballot.reason.map(|reason| redactor.text(&reason).text.into_owned());
         let event = self.trail.voted(from, &who, &approval.hold, (verdict, reason.as_deref()));
         let vote = self.ballot(&approval.hold, caller, (verdict, reason), &event);
         let voter = vote.voter.clone();
@@ -174,9 +175,12 @@ impl Desk {
     /// Who asks, named as the trail names people: what looks like a secret is masked, so that a
     /// requester is known again by its masked name, and no secret is in a vote.
     fn caller(&self, who: &Identity) -> Caller {
-        let masked = |text: &str| self.redactor.identity(text).text.into_owned();
+        let redactor = self.masking.redactor();
+        let masked = |text: &str| redactor.identity(text).text.into_owned();
         let principal = Principal { issuer: masked(&who.issuer), subject: masked(&who.subject) };
-        Caller { principal, groups: who.groups.iter().map(|group| masked(group)).collect() }
+        let key = self.trail.sessions.person(&who.issuer, &who.subject);
+        let groups = who.groups.iter().map(|group| masked(group)).collect();
+        Caller { principal, key, groups }
     }
 
     fn ballot(
@@ -192,6 +196,7 @@ impl Desk {
             digest: hold.digest.clone(),
             verdict,
             voter: caller.principal,
+            voter_key: Some(caller.key),
             voter_groups: caller.groups,
             reason,
             voted_at: event.gateway_time,

@@ -9,6 +9,7 @@ mod desk;
 mod early;
 mod follow;
 pub mod limits;
+mod masking;
 mod metrics;
 mod objection;
 mod problems;

@@ -62,3 +62,6 @@ pub const TAIL_WAIT: Duration = Duration::from_millis(250);
 
 /// How long after a failure of the backbone or the registry it is asked again.
 pub const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How often rule files are looked at: as the masker does.
+pub const RULES_LOOK_EVERY: Duration = Duration::from_secs(2);

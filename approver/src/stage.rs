@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use trailgate_envelope::{Deciders, KeysFolder, Sealer, SigningKey, Stage};
 use trailgate_identity::{Authenticator, Listener};
-use trailgate_redact::{Redactor, Rules, TokenKey};
+use trailgate_redact::{OwnRules, TokenKey};
 use trailgate_schemas::SessionKey;
 use trailgate_service::{Context, Part, Stop, instance_name};
 use trailgate_topics::{
@@ -25,6 +25,7 @@ use crate::config::{ApproverConfig, Config};
 use crate::desk::{Desk, routes};
 use crate::follow::Follower;
 use crate::limits::{COMMIT_EVERY, RETRY_AFTER, SHOWN_BYTES_MAX, VOTES_MAX};
+use crate::masking::{Masking, look_after};
 use crate::metrics::Counts;
 use crate::shown::Shown;
 use crate::trail::Trail;
@@ -91,7 +92,11 @@ impl Bound {
             issuers: context.health.part("approver-identity"),
         };
         let keys = Keys::load(&ground.keys).context("approver's keys")?;
-        let desk = desk(&keys, &ground, &context);
+        let own = OwnRules::load(&self.config.rules, &self.config.rules_off);
+        let own = Arc::new(own.context("approver.rules")?);
+        let masking = Masking::new(Arc::clone(&own), keys.token.clone());
+        let desk = desk(&keys, masking, &ground, &context);
+        let looking = tokio::spawn(look_after(own));
         let serving = self.listener.serve(routes(Arc::clone(&desk)), context.stop.clone());
         let mut serving = std::pin::pin!(serving);
         let started = start(&self.config, &ground, &context, (keys, &desk), &parts);
@@ -112,6 +117,7 @@ impl Bound {
             }
         }
         parts.processor.not_ready("stopping");
+        looking.abort();
         desk.tasks.close();
         desk.tasks.wait().await;
         follow.ask();
@@ -146,7 +152,7 @@ struct Keys {
     decision: Arc<SigningKey>,
     deciders: Deciders,
     session: SessionKey,
-    redactor: Redactor,
+    token: TokenKey,
 }
 
 impl Keys {
@@ -157,12 +163,12 @@ impl Keys {
             decision: Arc::new(folder.load_decision()?),
             deciders: Deciders::of(folder.clone())?,
             session: SessionKey::new(folder.load_session()?.bytes()),
-            redactor: Redactor::new(Rules::builtin(), TokenKey::new(folder.load_token()?.bytes())),
+            token: TokenKey::new(folder.load_token()?.bytes()),
         })
     }
 }
 
-fn desk(keys: &Keys, ground: &Ground, context: &Context) -> Arc<Desk> {
+fn desk(keys: &Keys, masking: Masking, ground: &Ground, context: &Context) -> Arc<Desk> {
     let tasks = TaskTracker::new();
     let (clock, stop) = (Arc::clone(&context.clock), context.stop.clone());
     Arc::new(Desk {
@@ -174,7 +180,7 @@ fn desk(keys: &Keys, ground: &Ground, context: &Context) -> Arc<Desk> {
         },
         counts: Counts::new(&context.metrics),
         refusals: Refusals::new(clock, stop, tasks.clone()),
-        redactor: keys.redactor.clone(),
+        masking,
         shown: Shown::new(SHOWN_BYTES_MAX),
         key: Arc::clone(&keys.decision),
         voting: Arc::new(Semaphore::new(VOTES_MAX)),

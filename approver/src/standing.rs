@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! pending ──► approved ──► executed | failed | unknown | withdrawn
-//!    └──────► denied | expired | withdrawn
+//!    └──────► denied | expired | withdrawn | failed
 //! ```
 //! An approval that is not used in time is not called expired here: a gateway that used it at the
 //! last moment tells of it only when the operation has ended. The gateway refuses late uses and says
@@ -14,6 +14,7 @@ use trailgate_schemas::{
 };
 
 use crate::limits::UNTOLD_MAX;
+use crate::objection::is_requester;
 
 /// Where a held operation stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,7 +212,7 @@ impl Pending {
         if is_late(now) || is_late(vote.voted_at) {
             return Some(Ignored::Expired);
         }
-        if vote.voter == self.hold.requester {
+        if is_requester(&self.hold, &vote.voter, vote.voter_key.as_deref()) {
             return Some(Ignored::OwnVote);
         }
         if !vote.voter_groups.iter().any(|group| self.hold.reviewers.contains(group)) {
@@ -225,11 +226,10 @@ impl Pending {
             return Standing::Pending(self).ignores(Ignored::OtherClaim);
         }
         match claim.end {
-            ClaimEnd::Withdrawn => {
-                let state = HoldState::Withdrawn;
-                closed(*self.hold, None, state, now)
-            }
-            ClaimEnd::Executed | ClaimEnd::Failed | ClaimEnd::Unknown => {
+            ClaimEnd::Withdrawn => closed(*self.hold, None, HoldState::Withdrawn, now),
+            // The gateway's clock is ahead: nobody waits any more, so an approval would be of no use.
+            ClaimEnd::Failed => closed(*self.hold, None, HoldState::Failed, now),
+            ClaimEnd::Executed | ClaimEnd::Unknown => {
                 Standing::Pending(self).ignores(Ignored::NotApproved)
             }
         }

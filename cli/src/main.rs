@@ -5,6 +5,7 @@ mod dev_issuer;
 mod files;
 mod keys;
 mod place;
+mod refused;
 mod sql;
 mod terminal;
 mod token;
@@ -30,6 +31,8 @@ enum Command {
     Sql(sql::SqlArguments),
     /// See held operations and decide them.
     Approvals(approvals::ApprovalsArguments),
+    /// See what the masker could not take, and send it again.
+    Refused(refused::RefusedArguments),
     /// Make or rotate the keys of a deployment.
     Keys(keys::KeysArguments),
     /// Print a token of the development issuer of a `trailgate up` folder.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Up(arguments) => up::run(&arguments),
         Command::Sql(arguments) => sql::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Approvals(arguments) => approvals::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Refused(arguments) => refused::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Keys(arguments) => keys::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Token(arguments) => token::run(&arguments).map(|()| ExitCode::SUCCESS),
     };

@@ -42,6 +42,9 @@ pub(crate) struct UpArguments {
     /// A file of rules that say which operations wait for a reviewer. Without it nothing is held.
     #[arg(long, value_name = "FILE", requires = "langgraph")]
     rules: Option<PathBuf>,
+    /// A file of masking rules of one's own, or a folder of such files. May be given more than once.
+    #[arg(long, value_name = "PATH")]
+    masking_rules: Vec<PathBuf>,
     /// Where SQL is asked. Default: as before, else a free port.
     #[arg(long)]
     query_listen: Option<SocketAddr>,
@@ -61,6 +64,7 @@ pub(crate) struct Up {
     pub(crate) data: PathBuf,
     pub(crate) langgraph: Option<String>,
     pub(crate) policy: Option<Policy>,
+    pub(crate) masking_rules: Vec<PathBuf>,
     pub(crate) keys: KeysFolder,
     pub(crate) backbone: Arc<dyn Backbone>,
     pub(crate) ports: Ports,
@@ -100,8 +104,8 @@ async fn up(arguments: &UpArguments) -> anyhow::Result<()> {
     let before = DevFile::read(&data).ok();
     let ports = ports::bind(arguments, &data, before.as_ref()).await?;
     let issuer = issuer(&data, &ports, backbone.is_shared())?;
-    let langgraph = arguments.langgraph.clone();
-    let up = Up { data, langgraph, policy, keys, backbone, ports, context };
+    let (langgraph, masking_rules) = (arguments.langgraph.clone(), arguments.masking_rules.clone());
+    let up = Up { data, langgraph, policy, masking_rules, keys, backbone, ports, context };
     serve(up, issuer).await
 }
 
@@ -172,4 +176,4 @@ fn private_folder(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Partitions of a log that one process serves: enough to use the cores of a laptop.
-const PARTITIONS: u32 = 4;
+pub(crate) const PARTITIONS: u32 = 4;

@@ -118,9 +118,16 @@ pub(crate) fn other_methods<'a>(
     let pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     let of_query = pairs.filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        percent_decoded(name).trim().eq_ignore_ascii_case("_method").then(|| percent_decoded(value))
+        is_method_field(&percent_decoded(name)).then(|| percent_decoded(value))
     });
     of_headers.map(|value| Cow::Borrowed(value.trim())).chain(of_query)
+}
+
+/// Whether a field of a query names the method, as the laxest of servers reads it: blanks before it
+/// don't count, and what can't stand in a variable's name is an underscore.
+fn is_method_field(name: &str) -> bool {
+    let name = name.trim_start_matches([' ', '+']).trim_end();
+    name.replace(['.', ' ', '+', '['], "_").eq_ignore_ascii_case("_method")
 }
 
 /// Whether a header that is a list has a word.
@@ -150,6 +157,11 @@ fn drop_hop(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "http2-settings"] {
+        headers.remove(name);
+    }
+    // What one proxy tells the next of the path: believed, it would be another request's than the one
+    // that was let through.
+    for name in ["x-original-url", "x-original-uri", "x-rewrite-url"] {
         headers.remove(name);
     }
 }
@@ -259,6 +271,19 @@ mod tests {
         let underscored = headers(&[("x_http_method_override", "DELETE")]);
         assert_eq!(other_methods(&underscored, None).collect::<Vec<_>>(), ["DELETE"]);
         assert_eq!(other_methods(&HeaderMap::new(), None).count(), 0);
+        for field in ["+_method", "%20_method", ".method", "%5bmethod", "+method", "_Method+"] {
+            let query = format!("{field}=DELETE&the_method=PUT");
+            let found: Vec<_> = other_methods(&HeaderMap::new(), Some(&query)).collect();
+            let expected: &[&str] = if field == "+method" { &[] } else { &["DELETE"] };
+            assert_eq!(found, expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn nobody_tells_the_upstream_of_another_path() {
+        let sent = headers(&[("x-original-url", "/deploy/x"), ("x-rewrite-url", "/deploy/x")]);
+        let out = to_upstream(sent, told(&BTreeSet::new(), &[]));
+        assert!(!out.contains_key("x-original-url") && !out.contains_key("x-rewrite-url"));
     }
 
     #[test]

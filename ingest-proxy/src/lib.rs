@@ -28,7 +28,6 @@ mod relay;
 mod server;
 mod sessions;
 mod shorten;
-mod sources;
 mod stage;
 #[cfg(test)]
 mod testing;

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use trailgate_schemas::{Kind, Outcome, SessionThing};
-use trailgate_service::Context;
+use trailgate_service::{Context, Sources};
 
 use crate::config::{ConnectionError, ProxyConfig};
 use crate::door::Door;
@@ -28,7 +28,6 @@ use crate::pulse::Pulse;
 use crate::recorder::Recorder;
 use crate::server::Listener;
 use crate::sessions::{Room, closed_event};
-use crate::sources::Sources;
 use crate::verify::Verify;
 
 /// What the gateway needs beside its configuration.

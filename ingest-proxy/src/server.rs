@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
+use trailgate_service::Sources;
+
 use crate::door::Door;
 use crate::exchange::{Arrival, CallerAt, Refused, serve};
 use crate::limits::{
@@ -27,7 +29,6 @@ use crate::limits::{
     HEAD_WAIT, HEADERS_MAX,
 };
 use crate::pulse::Pulse;
-use crate::sources::Sources;
 
 /// The listener of one connection.
 pub(crate) struct Listener {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use tokio::sync::watch;
 use trailgate_envelope::{NoChance, Secret};
-use trailgate_redact::{Finding, Out, Redactor, Rules, Shape, TokenKey, Wrapping};
+use trailgate_redact::{
+    Finding, Out, OwnRules, Redactor, Rules, Shape, TokenKey, Withheld, Wrapping,
+};
 use trailgate_schemas::{AuditEvent, EventId, Kind, Micros, PayloadState, Redaction};
+use trailgate_service::contain;
 
 use crate::body::Body;
 use crate::gap::derived;
@@ -15,23 +17,35 @@ use crate::limits::{FIELD_MAX_BYTES, REDACTIONS_MAX};
 /// Masks events.
 pub(crate) struct Cleaner {
     redactor: Redactor,
-    rules: watch::Receiver<Arc<Rules>>,
+    own: Arc<OwnRules>,
+    rules: Arc<Rules>,
     key: TokenKey,
+    /// A text on which it panics, as a mistake in a detector would.
+    #[cfg(test)]
+    pub(crate) panics_on: Option<&'static str>,
 }
 
 impl Cleaner {
-    /// Masks by the last of `rules`, with tokens under `token`.
-    pub(crate) fn new(mut rules: watch::Receiver<Arc<Rules>>, token: &Secret) -> Self {
+    /// Masks by these rules, as they are at the time, with tokens under `token`.
+    pub(crate) fn new(own: Arc<OwnRules>, token: &Secret) -> Self {
         let key = TokenKey::new(token.bytes());
-        let first = Arc::clone(&rules.borrow_and_update());
-        Self { redactor: Redactor::new(first, key.clone()), rules, key }
+        let rules = own.current();
+        Self {
+            redactor: Redactor::new(Arc::clone(&rules), key.clone()),
+            own,
+            rules,
+            key,
+            #[cfg(test)]
+            panics_on: None,
+        }
     }
 
     /// Takes new rules, if there are any. Open bodies end under those that they began with.
     pub(crate) fn renew(&mut self) {
-        if self.rules.has_changed().unwrap_or(false) {
-            let rules = Arc::clone(&self.rules.borrow_and_update());
-            self.redactor = Redactor::new(rules, self.key.clone());
+        let rules = self.own.current();
+        if !Arc::ptr_eq(&rules, &self.rules) {
+            self.redactor = Redactor::new(Arc::clone(&rules), self.key.clone());
+            self.rules = rules;
         }
     }
 
@@ -49,6 +63,10 @@ impl Cleaner {
         shape: Shape,
         now: Micros,
     ) -> Option<Body> {
+        #[cfg(test)]
+        if let (Some(word), Some(payload)) = (self.panics_on, &event.payload) {
+            assert!(!payload.contains(word), "as a mistake in a detector would");
+        }
         let is_of_bytes = matches!(shape, Shape::Multipart(_) | Shape::Wrapped(..));
         // A head that comes before its body may alone know how that is to be read.
         if event.payload.is_none() && held.is_none() && !is_of_bytes {
@@ -90,16 +108,24 @@ impl Cleaner {
 
     /// Lets out what is held of a body that stays open: the record that tells of it.
     pub(crate) fn flush(&self, body: &mut Body, now: Micros) -> Option<AuditEvent> {
-        let out = body.stream.flush_after_timeout();
-        let event = tail_event(body, out);
+        let out = contain(|| body.stream.flush_after_timeout());
+        if out.is_none() {
+            body.stream = self.redactor.withheld(Withheld::Failed);
+        }
         body.held_since = now;
-        event
+        tail_event(body, out.unwrap_or_else(failed))
     }
 
     /// Lets out what is held of a body that ends: the record that tells of it.
     pub(crate) fn finish(&self, mut body: Body) -> Option<AuditEvent> {
-        let out = body.stream.finish();
-        tail_event(&body, out)
+        let out = contain(|| body.stream.finish());
+        tail_event(&body, out.unwrap_or_else(failed))
+    }
+
+    /// A body of which nothing comes out from here on; `last` is its last record.
+    pub(crate) fn lost(&self, last: &AuditEvent, now: Micros) -> Body {
+        let stream = self.redactor.withheld(Withheld::Failed);
+        Body { stream, last: last.clone(), held_since: now }
     }
 
     /// Commits to the masked payload, and keeps the event within its bounds.
@@ -131,7 +157,8 @@ impl Cleaner {
 /// themselves what they are.
 pub(crate) fn shape_of(event: &AuditEvent) -> Shape {
     let recorded = event.payload_type.as_deref().unwrap_or_default();
-    let is_of_body = matches!(event.kind, Kind::Request | Kind::Response);
+    let is_of_body =
+        matches!(event.kind, Kind::Request | Kind::Response | Kind::Held | Kind::PayloadRecovered);
     let headers = event.headers.as_deref().filter(|_| is_of_body).unwrap_or_default();
     let headers: serde_json::Value = serde_json::from_str(headers).unwrap_or_default();
     let told = |name: &str| headers.get(name).and_then(|value| value.as_str());
@@ -166,7 +193,7 @@ fn withhold(event: &mut AuditEvent, reason: &str) {
 
 /// Whether no more of the event's body comes: its record has the digest of the whole, or the event
 /// is no piece of a body but has all of its payload.
-fn ends_body(event: &AuditEvent) -> bool {
+pub(crate) fn ends_body(event: &AuditEvent) -> bool {
     match event.kind {
         Kind::Request | Kind::Response | Kind::FrameIn | Kind::FrameOut => {
             event.payload_digest.is_some()
@@ -183,6 +210,11 @@ fn is_cut_short(event: &AuditEvent) -> bool {
     event.kind == Kind::Held && event.truncated
 }
 
+/// What comes out of a body whose masking failed.
+fn failed() -> Out {
+    Out { withheld: Some(Withheld::Failed), ..Out::default() }
+}
+
 fn joined(mut out: Out, rest: Out) -> Out {
     let moved = out.text.len();
     out.findings.extend(
@@ -194,7 +226,7 @@ fn joined(mut out: Out, rest: Out) -> Out {
 }
 
 fn put_payload(event: &mut AuditEvent, out: Out) {
-    if out.text.is_empty() && event.payload.is_none() {
+    if out.text.is_empty() && event.payload.is_none() && out.withheld.is_none() {
         return;
     }
     if let Some(why) = out.withheld {
@@ -211,7 +243,7 @@ fn put_payload(event: &mut AuditEvent, out: Out) {
 }
 
 fn tail_event(body: &Body, out: Out) -> Option<AuditEvent> {
-    if out.text.is_empty() {
+    if out.text.is_empty() && out.withheld != Some(Withheld::Failed) {
         return None;
     }
     let mut event = body.last.clone();
@@ -231,6 +263,7 @@ pub(crate) fn told(field: &str, findings: &[Finding]) -> impl Iterator<Item = Re
         field: field.to_owned(),
         start: i64::try_from(finding.start).ok(),
         count: 1,
+        ..Redaction::default()
     })
 }
 
@@ -245,6 +278,7 @@ fn counted(redactions: &[Redaction]) -> Vec<Redaction> {
         field: field.to_owned(),
         start: None,
         count,
+        ..Redaction::default()
     };
     counts.into_iter().map(redaction).collect()
 }

@@ -11,7 +11,7 @@ pub mod limits;
 mod masker;
 mod metrics;
 mod reading;
-mod rules;
+mod recovered;
 mod siem;
 mod stage;
 mod state;

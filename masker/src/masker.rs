@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use trailgate_envelope::{OwnSeal, RefusedEvent};
+use trailgate_redact::Withheld;
 use trailgate_schemas::{
     AuditEvent, EventWriter, Kind, Micros, PayloadState, ProducerId, SealedEvent, SessionId,
 };
-use trailgate_service::Clock;
+use trailgate_service::{Clock, contain};
 use trailgate_topics::{
     Flow, Heartbeat, Outputs, Partition, ProcessError, Processor, Record, Topic,
 };
 
-use crate::clean::{Cleaner, shape_of};
+use crate::body::Body;
+use crate::clean::{Cleaner, ends_body, shape_of};
 use crate::counters::Number;
 use crate::exchange::Exchange;
 use crate::gap;
@@ -21,6 +23,7 @@ use crate::holds::{Holds, Shown};
 use crate::limits::{BODY_SILENT_MAX, PRODUCER_SILENT_MAX, TAIL_HELD_MAX};
 use crate::metrics::{Counts, Reason};
 use crate::reading::{Read, Reading};
+use crate::recovered::{Again, recovered};
 use crate::siem;
 use crate::state::{BodyId, RestoreError, Silence, State};
 use crate::strings::mask_strings;
@@ -57,6 +60,16 @@ impl Masker {
             Read::NotNow(reason) => {
                 self.counts.waits.get_or_create(&Reason { reason }).inc();
                 return Ok(Flow::Wait { reason });
+            }
+            Read::Event(event) if event.kind == Kind::PayloadRecovered => {
+                let event = match recovered(*event, &mut self.reading) {
+                    Ok(event) => event,
+                    Err(Again(reason)) => {
+                        self.counts.waits.get_or_create(&Reason { reason }).inc();
+                        return Ok(Flow::Wait { reason });
+                    }
+                };
+                self.event(record, event, outputs)?;
             }
             Read::Event(event) => self.event(record, *event, outputs)?,
             Read::Withheld(sealed, reason) => self.withheld(record, &sealed, reason, outputs)?,
@@ -203,10 +216,19 @@ impl Masker {
         let state = self.partitions.entry(partition).or_default();
         let id = BodyId { stream: event.stream_id, kind: event.kind };
         let held = state.take_body(id);
-        // A body ends under the rules with which it began, and its records name those.
-        let begun = held.as_ref().map(|body| body.stream.redactor());
-        mask_strings(begun.unwrap_or(self.cleaner.redactor()), &mut event);
-        if let Some(body) = self.cleaner.payload(&mut event, held, shape, record.appended_at) {
+        let rest = Rest::of(&event);
+        let mask = || {
+            // A body ends under the rules with which it began, and its records name those.
+            let begun = held.as_ref().map(|body| body.stream.redactor());
+            mask_strings(begun.unwrap_or(self.cleaner.redactor()), &mut event);
+            let body = self.cleaner.payload(&mut event, held, shape, record.appended_at);
+            (event, body)
+        };
+        let (mut event, body) = match contain(mask) {
+            Some(masked) => masked,
+            None => self.failed(record, rest, outputs)?,
+        };
+        if let Some(body) = body {
             self.partitions.entry(partition).or_default().put_body(id, body);
         }
         if event.stream_count.is_some() {
@@ -221,6 +243,24 @@ impl Masker {
             .redactions
             .inc_by(event.redactions.iter().map(|r| r.count.unsigned_abs()).sum());
         Ok(event)
+    }
+
+    /// Masking failed, which is a mistake of this program: the header stands, nothing of the body comes
+    /// out from here on, and the sealed original goes to `audit.refused`.
+    fn failed(
+        &mut self,
+        record: &Record,
+        rest: Rest,
+        outputs: &mut Outputs,
+    ) -> Result<(AuditEvent, Option<Body>), ProcessError> {
+        let reason = Withheld::Failed.code();
+        self.refuse(record, reason, outputs);
+        let sealed = self.reading.header(record.value.as_deref().unwrap_or_default());
+        let mut event = header_event(record, sealed.as_ref(), reason)?;
+        event.broker_time = Some(record.appended_at);
+        event.stream_count = rest.stream_count;
+        let body = (!rest.ends_body).then(|| self.cleaner.lost(&event, record.appended_at));
+        Ok((event, body))
     }
 
     /// Shows a held operation to those who decide about it.
@@ -289,23 +329,7 @@ impl Masker {
             return Ok(());
         }
         self.refuse(record, reason, outputs);
-        let mut event = gap::undecodable(record, reason).map_err(|_| BROKEN)?;
-        if is_proven {
-            event.event_id = sealed.event_id;
-            // A heartbeat is never a row, but one that can't be read is.
-            event.kind = match sealed.kind {
-                Kind::Heartbeat => Kind::Undecodable,
-                kind => kind,
-            };
-            event.session_id = sealed.session_id;
-            event.stream_id = sealed.stream_id;
-            event.stream_seq = sealed.stream_seq;
-            event.stream_count = None;
-            event.producer_id = producer;
-            event.producer_number = number;
-            event.gateway_time = sealed.gateway_time;
-        }
-        event.payload_state = PayloadState::Withheld;
+        let event = header_event(record, is_proven.then_some(sealed), reason)?;
         self.write(record.partition, &event, outputs)
     }
 
@@ -335,6 +359,43 @@ impl Masker {
         outputs.send(Topic::Events, partition, key.clone(), value.into());
         siem::write(partition, key, event, outputs);
         Ok(())
+    }
+}
+
+/// What is known of an event by its header alone, if that is proven.
+fn header_event(
+    record: &Record,
+    sealed: Option<&SealedEvent>,
+    reason: &'static str,
+) -> Result<AuditEvent, ProcessError> {
+    let mut event = gap::undecodable(record, reason).map_err(|_| BROKEN)?;
+    event.payload_state = PayloadState::Withheld;
+    let Some(sealed) = sealed else { return Ok(event) };
+    event.event_id = sealed.event_id;
+    // A heartbeat is never a row, but one that can't be read is.
+    event.kind = match sealed.kind {
+        Kind::Heartbeat => Kind::Undecodable,
+        kind => kind,
+    };
+    event.session_id = sealed.session_id;
+    event.stream_id = sealed.stream_id;
+    event.stream_seq = sealed.stream_seq;
+    event.stream_count = None;
+    event.producer_id = sealed.producer_id;
+    event.producer_number = sealed.producer_number;
+    event.gateway_time = sealed.gateway_time;
+    Ok(event)
+}
+
+/// What must be known of an event whose masking fails.
+struct Rest {
+    stream_count: Option<i64>,
+    ends_body: bool,
+}
+
+impl Rest {
+    fn of(event: &AuditEvent) -> Self {
+        Self { stream_count: event.stream_count, ends_body: ends_body(event) }
     }
 }
 

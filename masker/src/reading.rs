@@ -79,6 +79,11 @@ impl Reading {
         }
     }
 
+    /// The clear header of a record that was read.
+    pub(crate) fn header(&mut self, value: &[u8]) -> Option<SealedEvent> {
+        self.sealed(value).ok()
+    }
+
     fn sealed(&mut self, value: &[u8]) -> Result<SealedEvent, Problem> {
         match self.sealed.read(value) {
             Err(AvroError::UnknownSchema(id)) => {
@@ -119,7 +124,7 @@ impl Reading {
                 if self.told_missing.replace(id) != Some(id) {
                     tracing::warn!(opening_key = %id, "opening key is not here; the partition waits");
                 }
-                Err(Problem::NotNow("opening_key_unknown"))
+                Err(Problem::NotNow(OPENING_KEY_UNKNOWN))
             }
             Err(OpenError::UnknownSender(_)) => Err(Problem::Final("sender_unknown")),
             Err(OpenError::KindNotAllowed { .. }) => Err(Problem::Final("kind_not_allowed")),
@@ -184,5 +189,8 @@ fn is_of(event: &AuditEvent, sealed: &SealedEvent) -> bool {
         && event.producer_id == sealed.producer_id
         && event.producer_number == sealed.producer_number
 }
+
+/// Why a record can't be read yet: a person has to bring a key.
+pub(crate) const OPENING_KEY_UNKNOWN: &str = "opening_key_unknown";
 
 const NOWHERE_MAX: usize = 1024;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use trailgate_envelope::KeysFolder;
+use trailgate_redact::OwnRules;
 use trailgate_schemas::{AUDIT_EVENT_SCHEMA, EventWriter, Micros};
 use trailgate_service::{Context, Part, instance_name};
 use trailgate_topics::{
@@ -16,11 +17,10 @@ use trailgate_topics::{
 use crate::clean::Cleaner;
 use crate::config::{Config, MaskerConfig};
 use crate::holds::Holds;
-use crate::limits::{COMMIT_EVERY, TRIM_EVERY};
+use crate::limits::{COMMIT_EVERY, RULES_LOOK_EVERY, TRIM_EVERY};
 use crate::masker::Masker;
 use crate::metrics::Counts;
 use crate::reading::Reading;
-use crate::rules::OwnRules;
 
 /// Runs the masker until it is asked to stop.
 ///
@@ -44,7 +44,8 @@ pub async fn run_on(
 ) -> anyhow::Result<()> {
     let part = context.health.part("masker");
     let instance = instance_name(config.instance.as_deref()).context("masker.instance")?;
-    let own = OwnRules::load(&config).context("masker.rules")?;
+    let own = OwnRules::load(&config.rules, &config.rules_off).context("masker.rules")?;
+    let own = Arc::new(own);
     let counts = Counts::new(&context.metrics);
     let started = start((&backbone, keys), (&own, counts.clone()), &context, &part).await?;
     let Some(masker) = started else { return Ok(()) };
@@ -64,7 +65,7 @@ pub async fn run_on(
         () = context.stop.asked() => {}
         () = watch_processor(&handle, &part) => {}
         () = trim(&backbone, keep, &context) => {}
-        () = own.watch(counts) => {}
+        () = look_after(&own, &counts), if own.may_change() => {}
     }
     part.not_ready("stopping");
     match handle.stop().await {
@@ -77,13 +78,13 @@ pub async fn run_on(
 /// stop came first.
 async fn start(
     (backbone, keys): (&Arc<dyn Backbone>, KeysFolder),
-    (own, counts): (&OwnRules, Counts),
+    (own, counts): (&Arc<OwnRules>, Counts),
     context: &Context,
     part: &Part,
 ) -> anyhow::Result<Option<Masker>> {
     let opening = keys.load_opening().context("masker's keys")?;
     let token = keys.load_token().context("masker's keys")?;
-    let cleaner = Cleaner::new(own.subscribe(), &token);
+    let cleaner = Cleaner::new(Arc::clone(own), &token);
     let id = loop {
         let registered = async {
             backbone.ensure(&TOPICS).await?;
@@ -106,6 +107,25 @@ async fn start(
     let clock = Arc::clone(&context.clock);
     let written = (EventWriter::new(id), Holds::new(backbone.partitions()));
     Ok(Some(Masker::new(reading, cleaner, written, seal, clock, counts)))
+}
+
+/// Takes rules anew when their files change.
+async fn look_after(own: &Arc<OwnRules>, counts: &Counts) {
+    loop {
+        tokio::time::sleep(RULES_LOOK_EVERY).await;
+        let own = Arc::clone(own);
+        match tokio::task::spawn_blocking(move || own.look()).await {
+            Ok(Some(Ok(version))) => {
+                counts.rules_taken.inc();
+                tracing::info!(version, "rules taken anew");
+            }
+            Ok(Some(Err(error))) => {
+                counts.rules_refused.inc();
+                tracing::error!(%error, "rules not taken: those that were there stay");
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
 }
 
 /// Deletes from `audit.raw` what the masker's group has committed and what is old enough.

@@ -34,8 +34,12 @@ pub(crate) fn mask_strings(redactor: &Redactor, event: &mut AuditEvent) {
         strings.optional(field, text, Redactor::text);
     }
     // A digest is exempt as one: what does not read as one is text.
-    if event.hold_digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
-        strings.optional("hold_digest", &mut event.hold_digest, Redactor::text);
+    for (field, digest) in
+        [("hold_digest", &mut event.hold_digest), ("hold_requester", &mut event.hold_requester)]
+    {
+        if digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
+            strings.optional(field, digest, Redactor::text);
+        }
     }
     for factor in &mut event.risk_factors {
         strings.one("risk_factors", factor, Redactor::text);

@@ -209,6 +209,10 @@ pub struct AuditEvent {
     #[serde(default)]
     pub hold_reviewers: Vec<String>,
     pub hold_expires_at: Option<Micros>,
+    pub hold_requester: Option<String>,
+
+    /// The event whose withheld payload this one holds.
+    pub recovers: Option<EventId>,
 }
 
 impl AuditEvent {
@@ -289,6 +293,8 @@ impl AuditEvent {
             hold_digest: None,
             hold_reviewers: Vec::new(),
             hold_expires_at: None,
+            hold_requester: None,
+            recovers: None,
         }
     }
 }

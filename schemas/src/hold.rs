@@ -77,6 +77,10 @@ pub struct Hold {
     /// Who asked.
     pub requester: Principal,
     pub requester_groups: Vec<String>,
+    /// The same as a keyed hash. The names are masked, by rules that may differ between stages; this is
+    /// by what somebody is known again.
+    #[serde(default)]
+    pub requester_key: Option<String>,
     /// The rule that holds it, and its version.
     pub rule: String,
     pub rule_version: String,
@@ -124,6 +128,9 @@ pub struct Vote {
     pub verdict: Verdict,
     /// By whom.
     pub voter: Principal,
+    /// The same as a keyed hash.
+    #[serde(default)]
+    pub voter_key: Option<String>,
     /// The voter's groups when voting.
     pub voter_groups: Vec<String>,
     /// Why, masked.
@@ -195,6 +202,7 @@ impl Hold {
                 subject: event.actor.as_str().to_owned(),
             },
             requester_groups: event.actor_groups.clone(),
+            requester_key: event.hold_requester.clone(),
             rule: event.policy_id.clone()?,
             rule_version: event.policy_version.clone().unwrap_or_default(),
             reviewers: event.hold_reviewers.clone(),
@@ -218,7 +226,8 @@ impl Hold {
             payload_bytes: event.payload_bytes,
             payload_reason: event.payload_reason.clone(),
             redactions: event.redactions.iter().map(|redaction| redaction.count).sum(),
-            truncated: event.truncated,
+            truncated: event.truncated
+                || event.payload.is_none() && event.payload_bytes.is_some_and(|bytes| bytes > 0),
         })
     }
 }

@@ -51,6 +51,8 @@ words! {
         Unknown = "unknown",
         /// A record that could not be decoded.
         Undecodable = "undecodable",
+        /// The payload of an event that was withheld, masked after all.
+        PayloadRecovered = "payload_recovered",
         /// A stage came up.
         StageStarted = "stage_started",
         /// A stage went down in order.

@@ -14,6 +14,7 @@ pub struct SchemaVersion {
 pub const AUDIT_EVENT_VERSIONS: &[SchemaVersion] = &[
     SchemaVersion { version: 1, schema: include_str!("../avro/versions/audit_event.v1.avsc") },
     SchemaVersion { version: 2, schema: include_str!("../avro/versions/audit_event.v2.avsc") },
+    SchemaVersion { version: 3, schema: include_str!("../avro/versions/audit_event.v3.avsc") },
 ];
 
 /// Versions of `sealed_event`.

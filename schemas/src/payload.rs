@@ -30,7 +30,7 @@ pub struct Frame {
 }
 
 /// One place where something was replaced, or, beyond 200 of them, one rule's count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "redaction")]
 pub struct Redaction {
     /// The rule that found it.
@@ -41,4 +41,24 @@ pub struct Redaction {
     pub start: Option<i64>,
     /// How many are told of: 1 where `start` is known.
     pub count: i64,
+    /// Where its replacement ends in the masked field, in bytes.
+    pub end: Option<i64>,
+    /// Where it began in the clear field, in bytes; of a body that comes in pieces, in all of it.
+    pub clear_start: Option<i64>,
+    /// How long it was: a bucket of bytes, such as `9-16`.
+    pub length: Option<String>,
+    /// What the rule finds.
+    pub class: Option<String>,
+    /// How bad it is if it gets out.
+    pub severity: Option<String>,
+    /// What it passed beside the rule's shape.
+    pub validators: Vec<String>,
+    /// Where it stood in a JSON document: a JSON Pointer (RFC 6901), its names masked.
+    pub pointer: Option<String>,
+    /// How it was written, outermost first.
+    pub encodings: Vec<String>,
+    /// What stands in its place.
+    pub action: Option<String>,
+    /// The keyed hash of the value, which no value can be had from.
+    pub token: Option<String>,
 }

@@ -166,6 +166,7 @@ pub(crate) async fn cast(
         digest: hold.digest.clone(),
         verdict,
         voter: Principal { subject: voter.to_owned(), ..hold.requester.clone() },
+        voter_key: None,
         voter_groups: vec!["reviewers".to_owned()],
         reason: None,
         voted_at: SystemClock.now(),

@@ -76,6 +76,10 @@ fn only_the_waiting_request_s_own_claim_counts_and_only_once_approved() {
     let Told::Closed(approval) = turn.told else { panic!("not closed") };
     assert_eq!(approval.state, HoldState::Executed);
     assert!(approval.decision.is_some(), "what was decided stays told");
+    // Of a gateway whose clock is ahead: nobody waits for a decision any more.
+    let failed = pending().claim(&claim(&hold(1), ClaimEnd::Failed), IN_TIME);
+    let over = Standing::Ended(Ended { state: HoldState::Failed, since: IN_TIME });
+    assert_eq!(failed.standing, over);
     let withdrawn = pending().claim(&claim(&hold(1), ClaimEnd::Withdrawn), IN_TIME);
     let ended = Standing::Ended(Ended { state: HoldState::Withdrawn, since: IN_TIME });
     assert_eq!(withdrawn.standing, ended);

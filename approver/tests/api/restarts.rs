@@ -20,6 +20,7 @@ async fn cast(world: &World, hold: &Hold, voter: &str, verdict: Verdict) {
         digest: hold.digest.clone(),
         verdict,
         voter: Principal { subject: voter.to_owned(), ..hold.requester.clone() },
+        voter_key: None,
         voter_groups: vec!["reviewers".to_owned()],
         reason: None,
         voted_at: SystemClock.now(),

@@ -230,6 +230,7 @@ fn hold(issuer: &str, left: Duration) -> Hold {
         digest: "d1".repeat(32),
         requester: Principal { issuer: issuer.to_owned(), subject: "alice".to_owned() },
         requester_groups: vec!["agents".to_owned()],
+        requester_key: None,
         rule: "payments".to_owned(),
         rule_version: "v1".to_owned(),
         reviewers: vec!["reviewers".to_owned(), "leads".to_owned()],

@@ -39,7 +39,11 @@ pub(crate) async fn run(mut up: Up, identity: IdentityConfig) -> anyhow::Result<
     let masker = trailgate_masker::run_on(
         Arc::clone(&up.backbone),
         up.keys.clone(),
-        MaskerConfig { instance: Some("masker-0".to_owned()), ..MaskerConfig::default() },
+        MaskerConfig {
+            instance: Some("masker-0".to_owned()),
+            rules: std::mem::take(&mut up.masking_rules),
+            ..MaskerConfig::default()
+        },
         beside.clone(),
     );
     let archive = ArchiveConfig::default();

@@ -47,7 +47,8 @@ fn say_what_to_set(dev: &DevFile) {
     );
     println!("  export LANGGRAPH_API_URL={}", dev.proxy_url);
     println!("  export TRAILGATE_TOKEN={}", dev.token);
-    println!("\n  from langgraph_sdk import get_client");
-    println!("  client = get_client(url=os.environ[\"LANGGRAPH_API_URL\"],");
+    println!("\n  import os");
+    println!("  from langgraph_sdk import get_client");
+    println!("  client = get_client(url=os.environ[\"LANGGRAPH_API_URL\"], api_key=None,");
     println!("      headers={{\"authorization\": \"Bearer \" + os.environ[\"TRAILGATE_TOKEN\"]}})");
 }

@@ -2,9 +2,20 @@
 
 use std::time::Duration;
 
+use trailgate_schemas::Kind;
+
 /// Longest clear text of one event: 64 KiB of payload, which base64 or escapes may double, and the
 /// other fields.
 pub const CLEAR_MAX_BYTES: usize = 192 * 1024;
+
+/// The same of an event of this kind. A retry carries a sealed original, base64 of what is as long as
+/// the longest clear text.
+pub(crate) const fn clear_max(kind: Kind) -> usize {
+    match kind {
+        Kind::PayloadRecovered => 2 * CLEAR_MAX_BYTES,
+        _ => CLEAR_MAX_BYTES,
+    }
+}
 
 /// A data key lives for a minute: an HPKE operation for each event would cost 100 µs of CPU, and
 /// who learns a data key learns a minute of one producer.

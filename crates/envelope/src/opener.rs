@@ -8,7 +8,7 @@ use trailgate_schemas::{Kind, SEAL_VERSION, SchemaId, SealedEvent};
 use crate::compression::decompress;
 use crate::data_key::{DataKey, Wrapped};
 use crate::key::{KeyId, PrivateKey, PublicKey};
-use crate::limits::{CLEAR_MAX_BYTES, OPENED_KEYS};
+use crate::limits::{OPENED_KEYS, clear_max};
 use crate::stage::Stage;
 
 /// Why a sealed event was not opened.
@@ -99,7 +99,7 @@ impl Opener {
         if !sender.may_emit(sealed.kind) {
             return Err(OpenError::KindNotAllowed { stage: sender, kind: sealed.kind });
         }
-        let clear = decompress(&sealed.compression, bytes, CLEAR_MAX_BYTES)
+        let clear = decompress(&sealed.compression, bytes, clear_max(sealed.kind))
             .ok_or(OpenError::Compression)?;
         Ok(OpenedEvent { clear, schema_id: SchemaId(schema_id), sender })
     }

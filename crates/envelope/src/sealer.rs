@@ -8,7 +8,7 @@ use trailgate_service::Clock;
 use crate::compression::compress;
 use crate::data_key::{DataKey, Wrapped};
 use crate::key::{KeyId, PrivateKey, PublicKey};
-use crate::limits::{CLEAR_MAX_BYTES, DATA_KEY_EVENTS, DATA_KEY_LIFE};
+use crate::limits::{DATA_KEY_EVENTS, DATA_KEY_LIFE, clear_max};
 
 /// Why an event was not sealed. Without a seal it is not recorded, so what it tells of must not
 /// happen.
@@ -74,8 +74,9 @@ impl Sealer {
         schema_id: SchemaId,
         clear: &[u8],
     ) -> Result<SealedEvent, SealError> {
-        if clear.len() > CLEAR_MAX_BYTES {
-            return Err(SealError::TooLong { length: clear.len(), max: CLEAR_MAX_BYTES });
+        let max = clear_max(header.kind);
+        if clear.len() > max {
+            return Err(SealError::TooLong { length: clear.len(), max });
         }
         let schema = i32::try_from(schema_id.0).map_err(|_| SealError::SchemaId(schema_id))?;
         let (compression, bytes) = compress(clear);

@@ -19,6 +19,8 @@ pub enum Stage {
     Archiver,
     /// Who answers reads.
     Query,
+    /// A person at a command, who sends again what was refused.
+    Operator,
 }
 
 /// The text names no stage. It is not repeated here.
@@ -28,8 +30,14 @@ pub struct UnknownStage;
 
 impl Stage {
     /// Every stage that seals.
-    pub const ALL: &'static [Self] =
-        &[Self::IngestProxy, Self::Masker, Self::Approver, Self::Archiver, Self::Query];
+    pub const ALL: &'static [Self] = &[
+        Self::IngestProxy,
+        Self::Masker,
+        Self::Approver,
+        Self::Archiver,
+        Self::Query,
+        Self::Operator,
+    ];
 
     /// Its name, as in file names.
     #[must_use]
@@ -40,6 +48,7 @@ impl Stage {
             Self::Approver => "approver",
             Self::Archiver => "archiver",
             Self::Query => "query",
+            Self::Operator => "operator",
         }
     }
 
@@ -71,6 +80,7 @@ impl Stage {
             Kind::QueryExecuted => matches!(self, Self::Query),
             // The masker writes its own findings straight to `audit.events`.
             Kind::Gap => matches!(self, Self::IngestProxy | Self::Archiver),
+            Kind::PayloadRecovered => matches!(self, Self::Operator),
             Kind::Undecodable => matches!(self, Self::Archiver),
         }
     }

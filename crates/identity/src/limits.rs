@@ -70,5 +70,9 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Open connections of a stage's listener; beyond it new ones wait.
 pub const CONNECTIONS_MAX: usize = 512;
 
+/// Connections of one source address at a listener: a quarter, so that one caller can't take every place
+/// from the others.
+pub const CONNECTIONS_OF_SOURCE_MAX: usize = CONNECTIONS_MAX / 4;
+
 /// How long a TLS handshake or a request's head may take.
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -21,10 +22,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
-use trailgate_service::Stop;
+use trailgate_service::{Sources, Stop};
 use zeroize::Zeroizing;
 
-use crate::limits::{CONNECTIONS_MAX, HEAD_TIME_MAX};
+use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_OF_SOURCE_MAX, HEAD_TIME_MAX};
 
 /// TLS of a listener.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,6 +96,7 @@ impl Listener {
     /// Serves until `stop`, then lets requests under way end.
     pub async fn serve(self, app: Router, stop: Stop) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let sources = Sources::of_each(CONNECTIONS_OF_SOURCE_MAX);
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -103,10 +105,11 @@ impl Listener {
             };
             // A connection that failed before it was one: the next may do.
             let Some((stream, from, place)) = accepted else { continue };
+            let Some(of_source) = sources.enter(from.ip()) else { continue };
             let (app, tls, stop) = (app.clone(), self.tls.clone(), stop.clone());
             tasks.spawn(async move {
                 serve_one(stream, tls, app, from, stop).await;
-                drop(place);
+                drop((place, of_source));
             });
         }
         tasks.close();
@@ -149,7 +152,10 @@ async fn serve_http(
     from: SocketAddr,
     stop: Stop,
 ) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&asked);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        first.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(from));
         app.clone().call(request)
     });
@@ -158,9 +164,17 @@ async fn serve_http(
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIME_MAX);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    // The library counts a head's time from its first bytes, and of HTTP/2 no request has to come.
+    let late = async {
+        tokio::time::sleep(HEAD_TIME_MAX).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     // How a connection ends is its client's affair.
     let _ = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = late => Ok(()),
         () = stop.asked() => {
             connection.as_mut().graceful_shutdown();
             connection.await

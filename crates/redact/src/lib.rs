@@ -26,7 +26,7 @@ mod token;
 pub use open::Wrapping;
 pub use redacted::{Finding, Out, Redacted, Withheld};
 pub use redactor::Redactor;
-pub use rules::{Class, Fault, RuleFiles, Rules, RulesError, Severity};
+pub use rules::{Class, Fault, OwnRules, RuleFiles, Rules, RulesError, Severity};
 pub use shape::Shape;
 pub use stream::{StreamError, StreamRedactor};
 pub use token::TokenKey;

@@ -76,6 +76,8 @@ pub enum Withheld {
     Broken,
     /// It is compressed, and too large to be opened.
     OverBudget,
+    /// Masking it failed: a mistake of this program.
+    Failed,
 }
 
 impl Withheld {
@@ -92,6 +94,7 @@ impl Withheld {
             Self::UnknownEncoding => "unknown_encoding",
             Self::Broken => "broken_encoding",
             Self::OverBudget => "over_budget",
+            Self::Failed => "masking_failed",
         }
     }
 }

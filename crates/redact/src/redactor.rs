@@ -120,6 +120,12 @@ impl Redactor {
         StreamRedactor::new(self.clone(), shape)
     }
 
+    /// A body of which nothing comes out: what came of it can't be gone on with.
+    #[must_use]
+    pub fn withheld(&self, why: Withheld) -> StreamRedactor {
+        StreamRedactor::withheld(self.clone(), why)
+    }
+
     /// What is to be looked up of a text.
     pub(crate) fn block<'t>(&self, text: &'t str) -> Block<'t> {
         Block::new(&self.rules.anchors, text)

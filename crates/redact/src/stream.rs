@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
+use crate::open::OpenedStream;
 use crate::redacted::{Out, Withheld};
 use crate::redactor::Redactor;
 use crate::shape::Shape;
@@ -31,6 +32,10 @@ struct Kept {
 impl StreamRedactor {
     pub(crate) fn new(redactor: Redactor, shape: Shape) -> Self {
         Self { redactor, machine: Machine::new(shape) }
+    }
+
+    pub(crate) fn withheld(redactor: Redactor, why: Withheld) -> Self {
+        Self { redactor, machine: Machine::Opened(Box::new(OpenedStream::withheld(why))) }
     }
 
     pub(crate) fn from_bytes(redactor: Redactor, state: &[u8]) -> Result<Self, StreamError> {

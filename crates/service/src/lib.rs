@@ -9,6 +9,7 @@ mod instance;
 pub mod limits;
 mod metrics;
 mod probe;
+mod sources;
 mod stage;
 mod stop;
 mod telemetry;
@@ -20,8 +21,9 @@ pub use health::{Health, Part, PartState};
 pub use ids::{CountedIds, Ids, RandomIds};
 pub use instance::{NoInstanceName, instance_name};
 pub use metrics::Metrics;
+pub use sources::{SourcePlace, Sources};
 pub use stage::{
-    CONTAINED_THREAD, Context, StageConfig, install_crypto, stage_main, stop_on_panic,
+    CONTAINED_THREAD, Context, StageConfig, contain, install_crypto, stage_main, stop_on_panic,
     stops_by_panic,
 };
 pub use stop::Stop;

@@ -1,5 +1,6 @@
 //! How a stage starts, lives and stops: the same for all.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -126,14 +127,16 @@ pub fn install_crypto() {
 }
 
 /// A panic is a bug: it is told by its place, never by its message, which may hold input, and the
-/// process stops in order. Only on a thread whose name begins with [`CONTAINED_THREAD`] it ends
-/// its task alone.
+/// process stops in order. Only within [`contain`], and on a thread whose name begins with
+/// [`CONTAINED_THREAD`], it ends its task alone.
 pub fn stop_on_panic(stop: &Stop) {
     let stop = stop.clone();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         let thread = std::thread::current();
-        if thread.name().is_some_and(|name| name.starts_with(CONTAINED_THREAD)) {
+        let is_contained =
+            CONTAINED.get() || thread.name().is_some_and(|name| name.starts_with(CONTAINED_THREAD));
+        if is_contained {
             tracing::error!(place, "panicked; its task ends");
             return;
         }
@@ -141,6 +144,19 @@ pub fn stop_on_panic(stop: &Stop) {
         PANICKED.store(true, Ordering::Relaxed);
         stop.ask();
     }));
+}
+
+/// Runs what may panic on hostile input, and whose panic ends nothing else: none if it did. What it
+/// changes must be of no use afterwards, or be put right by the caller.
+pub fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let outer = CONTAINED.replace(true);
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    CONTAINED.set(outer);
+    done.ok()
+}
+
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether the process stops because of a panic, which is no success.

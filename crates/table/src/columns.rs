@@ -51,18 +51,12 @@ pub const STATS_COLUMNS: [&str; 14] = [
 #[must_use]
 pub fn columns() -> SchemaRef {
     static COLUMNS: OnceLock<SchemaRef> = OnceLock::new();
-    Arc::clone(COLUMNS.get_or_init(|| Arc::new(Schema::new(made()))))
+    Arc::clone(COLUMNS.get_or_init(|| Arc::new(columns_of(AUDIT_EVENT_SCHEMA))))
 }
 
-/// The default that a field of `audit_event` has in this version's schema, where it is not null.
-pub(crate) fn default_of(column: &str) -> Option<Value> {
-    let fields = avro_fields();
-    let field = fields.iter().find(|field| field["name"] == column)?;
-    field.get("default").filter(|default| !default.is_null()).cloned()
-}
-
-fn made() -> Vec<FieldRef> {
-    let mut fields: Vec<FieldRef> = avro_fields()
+/// The columns of a version of `audit_event`.
+pub(crate) fn columns_of(schema: &str) -> Schema {
+    let mut fields: Vec<FieldRef> = avro_fields(schema)
         .iter()
         .map(|field| {
             let (data_type, nullable) = arrow_type(&field["type"]);
@@ -74,11 +68,18 @@ fn made() -> Vec<FieldRef> {
     fields.push(Arc::new(Field::new(RETENTION, DataType::Utf8, false)));
     fields.push(Arc::new(Field::new(LOG_PARTITION, DataType::Int32, false)));
     fields.push(Arc::new(Field::new(LOG_INDEX, DataType::Int64, false)));
-    fields
+    Schema::new(fields)
 }
 
-fn avro_fields() -> Vec<Value> {
-    let schema: Value = serde_json::from_str(AUDIT_EVENT_SCHEMA).unwrap_or_default();
+/// The default that a field of `audit_event` has in this version's schema, where it is not null.
+pub(crate) fn default_of(column: &str) -> Option<Value> {
+    let fields = avro_fields(AUDIT_EVENT_SCHEMA);
+    let field = fields.iter().find(|field| field["name"] == column)?;
+    field.get("default").filter(|default| !default.is_null()).cloned()
+}
+
+fn avro_fields(schema: &str) -> Vec<Value> {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
     schema["fields"].as_array().cloned().unwrap_or_default()
 }
 

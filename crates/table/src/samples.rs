@@ -49,6 +49,7 @@ pub(crate) fn event(n: i64) -> AuditEvent {
         field: "payload".to_owned(),
         start: None,
         count: 2,
+        ..Redaction::default()
     }];
     event
 }

@@ -1,8 +1,8 @@
 //! A table: opened or made, and asked for its newest version.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::datatypes::{FieldRef, Schema};
 use deltalake::DeltaTable;
 use deltalake::kernel::StructField;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -16,6 +16,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, Pu
 
 use crate::columns::{PARTITION_COLUMNS, STATS_COLUMNS, columns};
 use crate::error::TableError;
+use crate::fit::misfit;
 use crate::limits::CHECKPOINT_INTERVAL;
 use crate::location::TableLocation;
 use crate::log::{ids_after, ids_at};
@@ -49,7 +50,7 @@ impl Table {
     ) -> Result<Self, TableError> {
         let table = Self::at(location, wrap)?;
         if !table.exists().await? {
-            table.create(fields(|_| true)?).await?;
+            table.create(kernel_fields(columns().fields())?).await?;
         }
         table.add_columns().await?;
         table.snapshot().await?;
@@ -155,14 +156,14 @@ impl Table {
         Ok(Self { log: place.log(), newest: Arc::default() })
     }
 
-    /// Makes a table as an older version made it, with only those columns that `wanted` names.
+    /// Makes a table as an older version made it, with the columns of its `audit_event`.
     #[cfg(test)]
     pub(crate) async fn make_older(
         location: &TableLocation,
-        wanted: impl Fn(&str) -> bool,
+        schema: &str,
     ) -> Result<Self, TableError> {
         let table = Self::at(location, |store| store)?;
-        table.create(fields(wanted)?).await?;
+        table.create(kernel_fields(crate::columns::columns_of(schema).fields())?).await?;
         Ok(table)
     }
 
@@ -190,15 +191,20 @@ impl Table {
         }
     }
 
-    /// Adds the columns of this version that the table lacks. Losing a race to do so is no error.
+    /// Adds what the table lacks of this version's columns: all of one, or something within it. Losing
+    /// a race to do so is no error.
     async fn add_columns(&self) -> Result<(), TableError> {
         for _ in 0..RACES_MAX {
             let stored = self.snapshot().await?.stored_schema();
-            let there: BTreeSet<&str> = stored.fields().iter().map(|f| f.name().as_str()).collect();
-            let missing = fields(|name| !there.contains(name))?;
-            if missing.is_empty() {
+            let columns = columns();
+            let lacking = |field: &&FieldRef| {
+                misfit(&Schema::new(vec![Arc::clone(field)]), &stored).is_some()
+            };
+            let lacking: Vec<_> = columns.fields().iter().filter(lacking).cloned().collect();
+            if lacking.is_empty() {
                 return Ok(());
             }
+            let missing = kernel_fields(&lacking)?;
             let mut table = DeltaTable::new(Arc::clone(&self.log));
             table.load().await?;
             if let Err(error) = table.add_columns().with_fields(missing).await {
@@ -220,12 +226,10 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// The columns of this version that `wanted` names, as Delta has them.
-fn fields(wanted: impl Fn(&str) -> bool) -> Result<Vec<StructField>, TableError> {
+/// Columns as Delta has them.
+fn kernel_fields(columns: &[FieldRef]) -> Result<Vec<StructField>, TableError> {
     let broken = |_| TableError::Broken { code: "columns" };
-    let columns = columns();
-    let wanted = columns.fields().iter().filter(|field| wanted(field.name()));
-    wanted.map(|field| field.as_ref().try_into_kernel().map_err(broken)).collect()
+    columns.iter().map(|field| field.as_ref().try_into_kernel().map_err(broken)).collect()
 }
 
 /// The object by which a store proves itself: under `_trailgate/`, which VACUUM leaves alone.

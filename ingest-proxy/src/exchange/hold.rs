@@ -227,7 +227,6 @@ impl WholeHold {
             hold: gateway.ids.hold(),
             claim: gateway.ids.claim(),
             digest: exact.digest(gateway.keys.hold_digest()),
-            requester: self.asked.seat.who().clone(),
             expires_at: gateway.clock.now().plus(self.asked.ruling.expires_after),
         }
     }
@@ -241,6 +240,9 @@ impl WholeHold {
         event.hold_digest = Some(bound.digest.clone());
         event.hold_reviewers.clone_from(&self.asked.ruling.reviewers);
         event.hold_expires_at = Some(bound.expires_at);
+        let who = self.asked.seat.who();
+        event.hold_requester =
+            Some(journal.gateway().keys.session.person(&who.issuer, &who.subject));
         event.path.clone_from(&self.shown.path);
         event.headers.clone_from(&self.shown.headers);
         event.truncated = self.shown.truncated;

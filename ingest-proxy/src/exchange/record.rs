@@ -237,7 +237,8 @@ enum Uncollected {
 /// The place that a body read whole takes in memory.
 pub(crate) struct WholePlace {
     bytes: usize,
-    _permits: Vec<OwnedSemaphorePermit>,
+    /// One for all of it: a body may come byte by byte.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl WholePlace {
@@ -251,7 +252,7 @@ async fn collect(
     mut relay: Relay<Incoming>,
     bound: &WholeBound,
 ) -> Result<(Bytes, WholePlace), Uncollected> {
-    let mut place = WholePlace { bytes: 0, _permits: Vec::new() };
+    let mut place = WholePlace { bytes: 0, permit: None };
     let mut whole = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut relay).poll_frame(cx)).await {
         let Ok(bytes) = frame.map_err(Uncollected::Cut)?.into_data() else { continue };
@@ -263,7 +264,10 @@ async fn collect(
         }
         let permits = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         match Arc::clone(&bound.bytes).try_acquire_many_owned(permits) {
-            Ok(permits) => place._permits.push(permits),
+            Ok(more) => match &mut place.permit {
+                Some(permit) => permit.merge(more),
+                none @ None => *none = Some(more),
+            },
             Err(_) => {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let problem = Problem::new("overloaded", status, "Too much is under way")

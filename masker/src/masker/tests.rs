@@ -3,9 +3,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use tokio::sync::watch;
 use trailgate_envelope::{KeysFolder, Sealer, SealingKeys, Stage};
-use trailgate_redact::Rules;
+use trailgate_redact::OwnRules;
 use trailgate_schemas::{
     AUDIT_EVENT_SCHEMA, Actor, EventId, EventReader, Hold, Outcome, Place, Required, Resource,
     SEALED_EVENT_SCHEMA, SchemaId, SealedWriter, SessionRule, SourceAddress, StreamId,
@@ -17,6 +16,7 @@ use uuid::Uuid;
 use super::*;
 
 mod holds;
+mod recovered;
 mod rules;
 
 const SECRET: &str = "hunter2-hunter2";
@@ -47,7 +47,7 @@ struct Bench {
     place: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     clock: ManualClock,
-    rules: watch::Sender<Arc<Rules>>,
+    rules: Arc<OwnRules>,
     masker: Masker,
     reader: EventReader,
     next: i64,
@@ -67,7 +67,7 @@ impl Bench {
         keys.create_missing().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let clock = ManualClock::at(Micros(1_000_000_000));
-        let rules = watch::Sender::new(Rules::builtin());
+        let rules = Arc::new(OwnRules::load(&[], &[]).unwrap());
         let masker = masker(&keys, &rules, &runtime, &clock);
         let mut reader = EventReader::default();
         reader.know(EVENT_SCHEMA, AUDIT_EVENT_SCHEMA).unwrap();
@@ -220,12 +220,12 @@ impl Bench {
 
 fn masker(
     keys: &KeysFolder,
-    rules: &watch::Sender<Arc<Rules>>,
+    rules: &Arc<OwnRules>,
     runtime: &tokio::runtime::Runtime,
     clock: &ManualClock,
 ) -> Masker {
     let opening = keys.load_opening().unwrap();
-    let cleaner = Cleaner::new(rules.subscribe(), &keys.load_token().unwrap());
+    let cleaner = Cleaner::new(Arc::clone(rules), &keys.load_token().unwrap());
     let seal = opening.own_seal();
     let registry = Arc::new(TwoSchemas);
     let reading = Reading::new(keys.clone(), opening, registry, runtime.handle().clone());

@@ -39,6 +39,7 @@ fn event() -> AuditEvent {
         field: "payload".to_owned(),
         start: Some(3),
         count: 1,
+        ..Redaction::default()
     }];
     event
 }

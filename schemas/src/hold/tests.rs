@@ -61,6 +61,7 @@ fn a_hold_says_who_asked_for_what_and_who_may_decide_until_when() {
         field: "payload".to_owned(),
         start: None,
         count,
+        ..Redaction::default()
     };
     event.redactions = vec![redaction(2), redaction(3)];
     let hold = Hold::of(&event).unwrap();

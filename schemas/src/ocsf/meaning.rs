@@ -73,6 +73,7 @@ impl Meaning {
             Kind::Gap => told(EventLogActivity, Does::Other, High),
             Kind::Unknown => told(EventLogActivity, Does::Other, Medium),
             Kind::Undecodable => told(EventLogActivity, Does::Other, High),
+            Kind::PayloadRecovered => told(EventLogActivity, Does::Other, Informational),
             Kind::StageStarted => told(EventLogActivity, START, Informational),
             Kind::StageStopped => told(EventLogActivity, STOP, Informational),
             // Never written; the masker makes no row of it.

@@ -48,6 +48,7 @@ fn full(kind: Kind, text: &str) -> AuditEvent {
         field: "payload".to_owned(),
         start: Some(0),
         count: 1,
+        ..Redaction::default()
     };
     AuditEvent {
         actor: Actor::new(or("ada")).unwrap(),
@@ -225,6 +226,7 @@ fn each_kind_has_the_type_that_the_guide_says() {
         "gap 100899 gap",
         "unknown 100899 unknown",
         "undecodable 100899 undecodable",
+        "payload_recovered 100899 payload_recovered",
         "stage_started 100806 Start",
         "stage_stopped 100807 Stop",
         "query_executed 600504 Query",
@@ -301,6 +303,7 @@ fn redactions_are_counted_by_rule_and_the_salt_stays_away() {
         field: "payload".to_owned(),
         start: None,
         count,
+        ..Redaction::default()
     };
     event.redactions = vec![redaction("jwt", 1), redaction("email", 2), redaction("jwt", 3)];
     let text = String::from_utf8(ocsf_json(&event)).unwrap();

@@ -88,6 +88,7 @@ fn hold(o: &mut Object<'_>, event: &AuditEvent) {
     o.id("hold_id", event.hold_id.map(|id| id.0));
     o.id("hold_claim", event.hold_claim.map(|id| id.0));
     o.text("hold_digest", event.hold_digest.as_deref(), NAME_MAX_BYTES);
+    o.text("hold_requester", event.hold_requester.as_deref(), NAME_MAX_BYTES);
     o.texts("hold_reviewers", &event.hold_reviewers);
     o.number("hold_expires_at", event.hold_expires_at.map(|time| time.0));
 }
@@ -98,6 +99,7 @@ fn payload(o: &mut Object<'_>, event: &AuditEvent, class: Class) {
     if event.payload_state != PayloadState::None {
         o.word("payload_state", event.payload_state.word());
     }
+    o.id("recovers", event.recovers.map(|id| id.0));
     o.text("payload_reason", event.payload_reason.as_deref(), NAME_MAX_BYTES);
     o.text("payload_type", event.payload_type.as_deref(), NAME_MAX_BYTES);
     if class != Class::DatastoreActivity {

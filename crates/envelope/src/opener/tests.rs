@@ -9,6 +9,7 @@ use trailgate_service::ManualClock;
 use uuid::Uuid;
 
 use super::*;
+use crate::limits::CLEAR_MAX_BYTES;
 use crate::secret::Secret;
 use crate::{SealError, Sealer};
 
@@ -138,6 +139,14 @@ fn what_is_too_long_is_not_sealed() {
     let clock = ManualClock::default();
     let clear = vec![0; CLEAR_MAX_BYTES + 1];
     let refused = sealer(&clock).seal(header(Kind::Request, 4), SchemaId(1), &clear);
+    assert!(matches!(refused, Err(SealError::TooLong { .. })));
+    // What is sent again carries a sealed original, and no more.
+    let again = || header(Kind::PayloadRecovered, 4);
+    let sealed = sealer(&clock).seal(again(), SchemaId(1), &clear).unwrap();
+    let senders = vec![KnownSender { stage: Stage::Operator, key: *pair(1).public() }];
+    let opened = Opener::new(vec![pair(9)], senders).open(&sealed).unwrap();
+    assert_eq!(opened.clear.len(), clear.len());
+    let refused = sealer(&clock).seal(again(), SchemaId(1), &vec![0; 2 * CLEAR_MAX_BYTES + 1]);
     assert!(matches!(refused, Err(SealError::TooLong { .. })));
 }
 

@@ -75,6 +75,12 @@ impl OpenedStream {
         Self { wrapping, shape, place: Place::Start(Held::default()) }
     }
 
+    /// One of which nothing comes out.
+    pub(crate) fn withheld(why: Withheld) -> Self {
+        let place = Place::Withheld(why);
+        Self { wrapping: Wrapping::unsaid(), shape: Shape::Text, place }
+    }
+
     /// Takes a piece; `done` says that it is the last.
     pub(crate) fn push(&mut self, redactor: &Redactor, piece: &[u8], done: bool, out: &mut Out) {
         if let Err(why) = self.step(redactor, piece, done, out) {

@@ -21,12 +21,14 @@ mod builtin;
 mod everywhere;
 mod example;
 mod files;
+mod own;
 mod pattern;
 mod written;
 
 pub(crate) use alone::Alone;
 pub(crate) use everywhere::Everywhere;
 pub use files::RuleFiles;
+pub use own::OwnRules;
 use pattern::Pattern;
 pub(crate) use written::Source;
 use written::WrittenRule;

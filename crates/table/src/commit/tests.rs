@@ -2,7 +2,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use datafusion::prelude::SessionContext;
 use trailgate_schemas::{
-    AUDIT_EVENT_SCHEMA, AUDIT_EVENT_VERSIONS, EventWriter, HoldId, Kind, SchemaId,
+    AUDIT_EVENT_SCHEMA, AUDIT_EVENT_VERSIONS, EventWriter, HoldId, Kind, Redaction, SchemaId,
 };
 use trailgate_service::{Ids as _, RandomIds};
 
@@ -310,15 +310,17 @@ async fn a_version_once_pinned_keeps_its_rows_and_ids() {
 }
 
 /// Rows as the first version of the schema wrote them: the fields that it lacks come last, and are
-/// null and an empty list.
+/// null and an empty list; but for what lies within redactions, of which there are none.
 fn rows_of_the_first_version(base: &Snapshot, count: i64) -> PendingCommit {
     let first = SchemaId(8);
     let mut decoder = Decoder::new(base.stored_schema());
     decoder.know(first, AUDIT_EVENT_VERSIONS[0].schema).unwrap();
     let records: Vec<LogRecord> = (0..count)
         .map(|n| {
-            let today = framed(n);
-            let datum = today[5..].strip_suffix(&[0; 5]).unwrap();
+            let mut event = event(n);
+            event.redactions.clear();
+            let today = EventWriter::new(ID).write(&event).unwrap();
+            let datum = today[5..].strip_suffix(&[0; 7]).unwrap();
             record(n, [&[0, 0, 0, 0, 8], datum].concat().into())
         })
         .collect();
@@ -331,12 +333,12 @@ fn rows_of_the_first_version(base: &Snapshot, count: i64) -> PendingCommit {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_the_first_version_gets_the_columns_it_lacks_and_keeps_its_rows() {
     let place = Place::new();
-    let is_of_the_first = |name: &str| !name.starts_with("hold_");
-    let older = Table::make_older(&place.location(), is_of_the_first).await.unwrap();
+    let first = AUDIT_EVENT_VERSIONS[0].schema;
+    let older = Table::make_older(&place.location(), first).await.unwrap();
     let base = older.snapshot().await.unwrap();
     let mut decoder = Decoder::new(base.stored_schema());
     let lacks = decoder.know(ID, AUDIT_EVENT_SCHEMA).unwrap_err().to_string();
-    assert!(lacks.contains("field hold_id, which the table lacks"), "{lacks}");
+    assert!(lacks.contains("field redactions.element.end, which the table lacks"), "{lacks}");
     let before = committed(older.commit(rows_of_the_first_version(&base, 3)).await);
     assert_eq!(before.ids_of(LogPartition(0)).tree_size, 3);
 
@@ -348,6 +350,14 @@ async fn a_table_of_the_first_version_gets_the_columns_it_lacks_and_keeps_its_ro
     held.kind = Kind::Held;
     held.hold_id = Some(HoldId(uuid::Uuid::from_u128(1)));
     held.hold_reviewers = vec!["leads".to_owned()];
+    held.redactions = vec![Redaction {
+        rule: "card".to_owned(),
+        field: "payload".to_owned(),
+        count: 1,
+        end: Some(9),
+        validators: vec!["luhn".to_owned()],
+        ..Redaction::default()
+    }];
     let mut decoder = Decoder::new(now.stored_schema());
     decoder.know(ID, AUDIT_EVENT_SCHEMA).unwrap();
     let value = EventWriter::new(ID).write(&held).unwrap();
@@ -359,4 +369,8 @@ async fn a_table_of_the_first_version_gets_the_columns_it_lacks_and_keeps_its_ro
     assert_eq!(count(&after, "count(*)").await, 4);
     assert_eq!(count(&after, "count(hold_id)").await, 1);
     assert_eq!(count(&after, "count(distinct event_id)").await, 4);
+    // What lies within the list is there for new rows, and absent of those that were.
+    assert_eq!(count(&after, "count(redactions[1]['end'])").await, 1);
+    assert_eq!(count(&after, "count(redactions[1]['validators'][1])").await, 1);
+    assert_eq!(count(&after, "count(redactions[1]['rule'])").await, 1);
 }

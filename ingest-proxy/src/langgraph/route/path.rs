@@ -152,19 +152,24 @@ fn run_id(segment: &str) -> Option<RunId> {
     segment.parse().ok()
 }
 
-/// What stands behind the prefix. A path without it is read as it is: a server that answers there
+/// What stands behind the prefix, whose letters may be of either case. A path without it is read as it is: a server that answers there
 /// too must not be reachable unseen.
 fn inside<'p>(path: &'p str, mount_prefix: &str) -> &'p str {
     let prefix = mount_prefix.trim_end_matches('/');
-    match path.strip_prefix(prefix) {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => rest,
+    match path.split_at_checked(prefix.len()) {
+        Some((begin, rest))
+            if begin.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with('/')) =>
+        {
+            rest
+        }
         _ => path,
     }
 }
 
 /// The path in its normal form, below the mount prefix: what a rule's pattern is matched against. A
 /// path that some server might read as another is none: besides what [`classify`] refuses, escapes
-/// that stand for a slash or for an escape, backslashes, parameters of segments, and controls.
+/// that stand for a slash or for an escape, backslashes, parameters of segments, controls, and segments
+/// that end with a dot or a blank, which some systems leave away.
 pub(super) fn plain(path: &str, mount_prefix: &str) -> Result<String, PathError> {
     let decoded = decoded(path)?;
     let unlike = |c: char| matches!(c, '\\' | '%' | ';') || c.is_control();
@@ -175,7 +180,7 @@ pub(super) fn plain(path: &str, mount_prefix: &str) -> Result<String, PathError>
     let inside = inside(&decoded, mount_prefix);
     let inside = inside.strip_prefix('/').unwrap_or(inside);
     let inside = inside.strip_suffix('/').unwrap_or(inside);
-    let is_plain = |segment: &str| !matches!(segment, "" | "." | "..");
+    let is_plain = |segment: &str| !segment.is_empty() && !segment.ends_with(['.', ' ']);
     if inside.is_empty() || inside.split('/').all(is_plain) {
         Ok(format!("/{inside}"))
     } else {

@@ -149,3 +149,40 @@ fn older(record: &NewRecord, seal: &OwnSeal) -> NewRecord {
     let value = [&value[..4], name, &sealed].concat();
     NewRecord { value: Some(value.into()), ..record.clone() }
 }
+
+#[test]
+fn a_held_body_that_is_compressed_or_in_parts_is_opened_for_reviewers() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use std::io::Write as _;
+
+    let clear = format!(r#"{{"password":"{SECRET}","amount":7}}"#);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(clear.as_bytes()).unwrap();
+    let mut bench = Bench::new();
+    let mut compressed = held(1, &STANDARD.encode(gzip.finish().unwrap()));
+    compressed.payload_type = Some("application/json;base64".to_owned());
+    compressed.headers =
+        Some(r#"{"content-type":"application/json","content-encoding":"gzip"}"#.to_owned());
+    bench.take(compressed);
+    let field = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let form = field("password", SECRET) + &field("note", "so it is") + "--b--\r\n";
+    let mut parts = held(2, &form);
+    parts.payload_type = Some("multipart/form-data".to_owned());
+    parts.headers = Some(r#"{"content-type":"multipart/form-data; boundary=b"}"#.to_owned());
+    bench.take(parts);
+    let shown: Vec<_> = bench.holds.iter().map(|hold| hold.payload.as_deref().unwrap()).collect();
+    assert!(shown[0].ends_with(r#","amount":7}"#) && shown[1].contains("so it is"), "{shown:?}");
+    assert!(shown.iter().all(|text| text.contains("[password:") && !text.contains(SECRET)));
+
+    let mut picture = held(3, &STANDARD.encode([0, 159, 146, 150]));
+    picture.payload_type = Some("image/png;base64".to_owned());
+    bench.take(picture);
+    let hold = bench.holds.last().unwrap();
+    assert_eq!(
+        (hold.payload.as_deref(), hold.truncated),
+        (None, true),
+        "less is shown than is held"
+    );
+}

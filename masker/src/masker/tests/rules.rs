@@ -5,8 +5,6 @@ use std::path::Path;
 use trailgate_redact::RulesError;
 
 use super::*;
-use crate::config::MaskerConfig;
-use crate::rules::OwnRules;
 
 const OWN: &str = "acme-4f9k2m7q";
 
@@ -18,26 +16,25 @@ fn write(folder: &Path, shape: &str) {
     std::fs::write(folder.join("acme.toml"), rule).unwrap();
 }
 
-fn config(folder: &Path) -> MaskerConfig {
-    MaskerConfig { rules: vec![folder.to_owned()], ..MaskerConfig::default() }
+fn load(folder: &Path) -> Result<OwnRules, RulesError> {
+    OwnRules::load(&[folder.to_owned()], &[])
 }
 
 #[test]
 fn a_body_ends_under_the_rules_it_began_with_and_the_next_begins_under_the_new_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let mut own = OwnRules::load(&config(folder.path())).unwrap();
+    let own = Arc::new(load(folder.path()).unwrap());
     let mut bench = Bench::new();
-    let current = |own: &OwnRules| own.subscribe().borrow().clone();
-    let old = current(&own);
-    bench.rules.send_replace(Arc::clone(&old));
+    bench.rules = Arc::clone(&own);
+    bench.restart();
+    let old = own.current();
     // A tail that is held: it may be the beginning of a secret.
     bench.take(piece(1, 0, "text/plain", &format!("old {OWN} password=")));
     write(folder.path(), r"\bacme-[a-z0-9]{8}\b");
     let version = own.look().unwrap().unwrap();
     assert_eq!(own.look(), None, "nothing has changed since");
-    let new = current(&own);
+    let new = own.current();
     assert_eq!(new.version(), version);
-    bench.rules.send_replace(Arc::clone(&new));
     bench.take(piece(2, 0, "text/plain", &format!("new {OWN} and ")));
     bench.take(piece(1, 1, "text/plain", &format!("hunter2-hunter2 {OWN} ")));
     bench.take(closing(1, 2));
@@ -61,19 +58,18 @@ fn a_body_ends_under_the_rules_it_began_with_and_the_next_begins_under_the_new_o
 fn rules_that_are_wrong_stop_the_start_and_later_leave_those_that_were_there() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "(");
-    let wrong = OwnRules::load(&config(folder.path())).err().unwrap().to_string();
+    let wrong = load(folder.path()).err().unwrap().to_string();
     assert!(wrong.contains("acme.toml:1: rule \"acme_key\""), "{wrong}");
     write(folder.path(), r"\bacme-[a-z0-9]{8}\b");
-    let mut own = OwnRules::load(&config(folder.path())).unwrap();
-    let before = own.subscribe().borrow().version().to_owned();
+    let own = load(folder.path()).unwrap();
+    let before = own.current().version().to_owned();
     write(folder.path(), "(");
     assert!(matches!(own.look(), Some(Err(RulesError::Rule { line: 1, .. }))));
     assert_eq!(own.look(), None, "it is said once");
-    assert_eq!(own.subscribe().borrow().version(), before);
+    assert_eq!(own.current().version(), before);
     std::fs::remove_file(folder.path().join("acme.toml")).unwrap();
     let without = own.look().unwrap().unwrap();
     assert_ne!(without, before);
-    let off = MaskerConfig { rules_off: vec!["mail".to_owned()], ..MaskerConfig::default() };
-    let unknown = OwnRules::load(&off).err().unwrap().to_string();
+    let unknown = OwnRules::load(&[], &["mail".to_owned()]).err().unwrap().to_string();
     assert_eq!(unknown, "there is no rule \"mail\" to switch off");
 }

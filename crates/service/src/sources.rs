@@ -8,25 +8,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The open connections by source address; as many entries as there are connections at most.
 #[derive(Clone, Debug)]
-pub(crate) struct Sources {
+pub struct Sources {
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
     max: usize,
 }
 
 /// A connection's place among those of its source; it is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct SourcePlace {
+pub struct SourcePlace {
     sources: Sources,
     source: IpAddr,
 }
 
 impl Sources {
-    pub(crate) fn of_each(max: usize) -> Self {
+    /// So many for each.
+    #[must_use]
+    pub fn of_each(max: usize) -> Self {
         Self { open: Arc::default(), max }
     }
 
     /// A place, if the source has one left.
-    pub(crate) fn enter(&self, source: IpAddr) -> Option<SourcePlace> {
+    #[must_use]
+    pub fn enter(&self, source: IpAddr) -> Option<SourcePlace> {
         let source = network(source);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.get(&source).copied().unwrap_or(0);
