@@ -67,8 +67,13 @@ impl Redactor {
     /// ```
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
+        self.part(&mut self.block(text), text, 0)
+    }
+
+    /// Masks a part of a block, which begins at `from`, as a text of its own.
+    fn part<'a>(&self, block: &mut Block<'_>, text: &'a str, from: usize) -> Redacted<'a> {
         let mut out = Out::default();
-        let mut spans = resolve(&scan(&self.rules, text));
+        let mut spans = resolve(&scan::scan_part(&self.rules, block, text, from));
         if spans.is_empty() {
             spans = self.alone(text);
         }
@@ -157,13 +162,27 @@ impl Redactor {
         class: Option<NameClass>,
         depth: usize,
     ) -> Redacted<'a> {
+        self.field_of(text, class, depth, None)
+    }
+
+    /// The same of a value that may be a part of a block, from a place on.
+    pub(crate) fn field_of<'a>(
+        &self,
+        text: &'a str,
+        class: Option<NameClass>,
+        depth: usize,
+        part: Option<(&mut Block<'_>, usize)>,
+    ) -> Redacted<'a> {
         if let Some(class) = class.filter(|class| class.fits(text)) {
             return self.secret(text, class);
         }
         if depth < NESTING_MAX && text.len() > 1 && is_json(text) {
             return self.json_at(text, depth + 1, class);
         }
-        self.text(text)
+        match part {
+            Some((block, from)) => self.part(block, text, from),
+            None => self.text(text),
+        }
     }
 
     pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {

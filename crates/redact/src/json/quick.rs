@@ -46,6 +46,11 @@ impl<'a, 'b> Quick<'a, 'b> {
         Self { redactor, raw, block: redactor.block(raw) }
     }
 
+    /// What was looked up of the document.
+    pub(super) const fn block(&mut self) -> &mut Block<'b> {
+        &mut self.block
+    }
+
     /// Passes as much from `from` on as is certain to stay as it is; says up to where.
     pub(super) fn pass(&mut self, place: &mut Place, from: usize) -> usize {
         if place.key.is_some() || place.last.is_some() {

@@ -63,6 +63,15 @@ impl Bits {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
+    /// From the first at a place or behind it to behind the last that stands near it, before an end.
+    pub(crate) fn next_few(&self, from: usize, end: usize) -> Option<Range<usize>> {
+        let first = self.next(from).filter(|first| *first < end)?;
+        let word = first / 64;
+        let before = if end / 64 > word { u64::MAX } else { !(u64::MAX << (end % 64)) };
+        let near = self.0.get(word)? & before;
+        Some(first..word * 64 + 64 - near.leading_zeros() as usize)
+    }
+
     /// How many there are in a part of the text.
     pub(crate) fn count(&self, span: &Range<usize>) -> usize {
         if span.is_empty() {
@@ -215,6 +224,11 @@ mod tests {
             for start in 0..text.len() {
                 let is = |at: &usize| text[*at].is_ascii_digit();
                 prop_assert_eq!(fast.digits.next(start), (start..text.len()).find(is));
+                let mut few = (start..text.len()).filter(is).peekable();
+                let word = few.peek().map(|first| first / 64);
+                let last = few.clone().take_while(|at| Some(at / 64) == word).last();
+                let span = few.peek().zip(last).map(|(first, last)| *first..last + 1);
+                prop_assert_eq!(fast.digits.next_few(start, text.len()), span);
                 for end in start..text.len() {
                     let count = (start..end).filter(is).count();
                     prop_assert_eq!(fast.digits.count(&(start..end)), count);

@@ -8,6 +8,7 @@ mod anchors;
 mod census;
 mod need;
 mod rarity;
+mod sieve;
 
 pub(crate) use anchors::{Anchors, Found};
 pub(crate) use need::Need;
@@ -35,14 +36,14 @@ struct Looked {
 }
 
 thread_local! {
-    /// The memory of the last block: most texts are short, and to ask for it costs more than to look.
-    static SPARE: RefCell<Looked> = RefCell::default();
+    /// The memory of the last blocks: most texts are short, and to ask for it costs more than to look.
+    static SPARE: RefCell<Vec<Looked>> = RefCell::default();
 }
 
 impl<'a> Block<'a> {
     pub(crate) fn new(anchors: &Anchors, text: &'a str) -> Self {
         let text = text.as_bytes();
-        let mut looked = SPARE.take();
+        let mut looked = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         looked.census.take(text);
         looked.anchors.clear();
         anchors.find(text, &mut looked.anchors);
@@ -85,6 +86,23 @@ impl<'a> Block<'a> {
         self.looked.census.digits.count(part)
     }
 
+    /// Where in a part there are digits, and what is so near to one of them; in order, from the part's
+    /// beginning on.
+    pub(crate) fn digit_areas(&self, part: &Range<usize>, reach: usize) -> Vec<Range<usize>> {
+        let mut areas: Vec<Range<usize>> = Vec::new();
+        let mut from = part.start;
+        while let Some(digits) = self.looked.census.digits.next_few(from, part.end) {
+            let start = digits.start.saturating_sub(reach).max(part.start) - part.start;
+            let end = (digits.end + reach).min(part.end) - part.start;
+            match areas.last_mut() {
+                Some(last) if start <= last.end => last.end = end,
+                _ => areas.push(start..end),
+            }
+            from = digits.end;
+        }
+        areas
+    }
+
     /// Whether a run of token bytes so long stands in a part of the text.
     pub(crate) fn has_run(&mut self, part: &Range<usize>, length: usize) -> bool {
         if part.len() < length {
@@ -112,7 +130,12 @@ impl Drop for Block<'_> {
         let looked = std::mem::take(&mut self.looked);
         if looked.anchors.capacity().max(looked.runs.capacity()) <= SPARE_MAX {
             // A thread that ends has no use for it.
-            let _ = SPARE.try_with(|spare| spare.replace(looked));
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < SPARE_BLOCKS {
+                    spare.push(looked);
+                }
+            });
         }
     }
 }
@@ -148,3 +171,5 @@ static TOKEN_BYTES: [bool; 256] = {
 
 /// Anchors or runs whose memory is kept for the next block.
 const SPARE_MAX: usize = 4096;
+/// Texts within texts that are looked at at once.
+const SPARE_BLOCKS: usize = 4;

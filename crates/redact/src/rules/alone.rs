@@ -7,7 +7,7 @@ use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input, PatternSet};
 
 use super::Rule;
-use super::pattern::{any_of, least};
+use super::pattern::{Bounds, any_of, bounds};
 use crate::scan::HitName;
 
 /// The rules that find such values, as one automaton.
@@ -22,7 +22,7 @@ impl Alone {
     pub(super) fn new(shapes: &[(usize, String)]) -> Option<Self> {
         let mut fits = vec![usize::MAX; MAX_BYTES + 1];
         for (_, shape) in shapes {
-            let (digits, shortest) = least(shape)?;
+            let Bounds { digits, shortest, .. } = bounds(shape)?;
             let longer = fits.iter_mut().skip(shortest);
             longer.for_each(|least| *least = digits.min(*least));
         }

@@ -17,8 +17,10 @@ use crate::limits::BACK_BYTES;
 use crate::prefilter::{Anchors, Need};
 
 mod alone;
+mod begin;
 mod builtin;
 mod everywhere;
+mod group;
 mod pattern;
 mod written;
 

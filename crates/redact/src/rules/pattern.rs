@@ -7,7 +7,11 @@ use regex_automata::MatchKind;
 use regex_automata::meta::{Builder, Config, Regex};
 use regex_automata::util::syntax::{Config as Syntax, parse_with};
 
+use regex_syntax::hir::Hir;
+
 use super::Fault;
+use super::begin::Begin;
+use super::group::Group;
 use crate::limits::PATTERN_MAX_BYTES;
 use crate::prefilter::Need;
 
@@ -15,19 +19,26 @@ use crate::prefilter::Need;
 pub(crate) struct Pattern {
     text: String,
     regex: OnceLock<Regex>,
-    need: OnceLock<Need>,
+    told: OnceLock<Told>,
+}
+
+/// What is known of a pattern without trying it.
+struct Told {
+    need: Need,
+    begin: Begin,
+    group: Group,
 }
 
 impl Pattern {
     /// One that may be wrong: compiled at once.
     pub(super) fn written(text: String) -> Result<Self, Fault> {
         let regex = compiled(&text).ok_or(Fault::Shape)?;
-        Ok(Self { text, regex: regex.into(), need: OnceLock::new() })
+        Ok(Self { text, regex: regex.into(), told: OnceLock::new() })
     }
 
     /// One of those that Trailgate brings.
     pub(super) const fn builtin(text: String) -> Self {
-        Self { text, regex: OnceLock::new(), need: OnceLock::new() }
+        Self { text, regex: OnceLock::new(), told: OnceLock::new() }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -40,11 +51,31 @@ impl Pattern {
     }
 
     /// What all its matches have in them.
-    #[expect(clippy::expect_used, reason = "what has compiled, or will, can be parsed")]
     pub(crate) fn need(&self) -> &Need {
-        let parsed = || parse_with(&self.text, &syntax()).expect("a pattern that compiles");
-        self.need.get_or_init(|| Need::of(&parsed()))
+        &self.told().need
     }
+
+    /// What they begin with.
+    pub(crate) fn begin(&self) -> &Begin {
+        &self.told().begin
+    }
+
+    /// Where its group is.
+    pub(crate) fn group(&self) -> Group {
+        self.told().group
+    }
+
+    #[expect(clippy::expect_used, reason = "what has compiled, or will, can be parsed")]
+    fn told(&self) -> &Told {
+        self.told.get_or_init(|| {
+            let parsed = parsed(&self.text).expect("a pattern that compiles");
+            Told { need: Need::of(&parsed), begin: Begin::of(&parsed), group: Group::of(&parsed) }
+        })
+    }
+}
+
+pub(super) fn parsed(text: &str) -> Option<Hir> {
+    parse_with(text, &syntax()).ok()
 }
 
 /// One automaton over several patterns, which says of each whether it matches.
@@ -53,10 +84,23 @@ pub(super) fn any_of<P: AsRef<str>>(patterns: &[P], config: Config) -> Option<Re
     builder(config).build_many(patterns).ok()
 }
 
-/// How many digits each match of a pattern has at least, and how many bytes.
-pub(super) fn least(pattern: &str) -> Option<(usize, usize)> {
-    let parsed = parse_with(pattern, &syntax()).ok()?;
-    Some((Need::of(&parsed).digits(), parsed.properties().minimum_len()?))
+/// What is the least of a match, and the most.
+pub(super) struct Bounds {
+    pub(super) digits: usize,
+    pub(super) shortest: usize,
+    /// None if there is no bound.
+    pub(super) longest: Option<usize>,
+}
+
+/// Those of each match of a pattern; none if it is no pattern.
+pub(super) fn bounds(pattern: &str) -> Option<Bounds> {
+    let parsed = parsed(pattern)?;
+    let properties = parsed.properties();
+    Some(Bounds {
+        digits: Need::of(&parsed).digits(),
+        shortest: properties.minimum_len()?,
+        longest: properties.maximum_len(),
+    })
 }
 
 fn compiled(text: &str) -> Option<Regex> {

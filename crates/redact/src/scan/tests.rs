@@ -6,7 +6,7 @@ use crate::rules::tests::{anchors, examples};
 /// The hits in a text, each rule tried wherever an anchor of it stands, and each reading read.
 fn slow(rules: &Rules, text: &str) -> Vec<Hit> {
     let mut hits = Vec::new();
-    plain_in::<false>(rules, &mut Block::new(&rules.anchors, text), text, &mut hits);
+    plain_in::<false>(rules, &mut Block::new(&rules.anchors, text), (text, 0), &mut hits);
     layer::scan(rules, text, &mut hits);
     hits
 }
