@@ -126,19 +126,13 @@ impl Redactor {
     }
 
     /// What is to be looked up of a text.
-    pub(crate) fn block<'t>(&self, text: &'t str) -> Block<'t> {
+    pub(crate) fn block<'t>(&'t self, text: &'t str) -> Block<'t> {
         Block::new(&self.rules.anchors, text)
     }
 
     /// Whether nothing can be found in a part of a block, as [`scan::is_quiet`] has it.
-    pub(crate) fn is_quiet(
-        &self,
-        block: &mut Block<'_>,
-        text: &str,
-        from: usize,
-        is_escaped: bool,
-    ) -> bool {
-        scan::is_quiet(&self.rules, block, text, from, is_escaped)
+    pub(crate) fn is_quiet(&self, block: &mut Block<'_>, text: &str, from: usize) -> bool {
+        scan::is_quiet(&self.rules, block, text, from)
     }
 
     /// Goes on with a body whose state was kept by [`StreamRedactor::to_bytes`].

@@ -53,13 +53,12 @@ pub(crate) fn scan_part(rules: &Rules, block: &mut Block<'_>, text: &str, from: 
 /// Whether something in a part of a block may be read as encoded.
 fn has_layers(rules: &Rules, block: &mut Block<'_>, text: &str, from: usize) -> bool {
     let part = from..from + text.len();
-    let anchors = block.next_anchors(&part);
-    let is_loud = block.anchors()[anchors].iter().any(|found| rules.is_loud(found.anchor));
-    is_loud || !is_plain(block, text, from, false)
+    let is_loud = block.next_anchors(&part).any(|at| rules.is_loud(block.anchor(at).anchor));
+    is_loud || !is_plain(block, text, from)
 }
 
 /// Whether nothing in a part of a block is read as encoded, if no anchor says so.
-fn is_plain(block: &mut Block<'_>, text: &str, from: usize, is_escaped: bool) -> bool {
+fn is_plain(block: &mut Block<'_>, text: &str, from: usize) -> bool {
     let part = from..from + text.len();
     let has_runs = block.has_any_run(&part);
     let mut odd = part.start;
@@ -68,32 +67,23 @@ fn is_plain(block: &mut Block<'_>, text: &str, from: usize, is_escaped: bool) ->
         odd = at + 1;
         Some(at - from)
     });
-    layer::is_quiet(text, odd, has_runs, is_escaped)
+    layer::is_quiet(text, odd, has_runs)
 }
 
 /// Whether nothing is to be masked in a part of a block, which begins at `from`, if that is a text of
-/// its own; or if it is the content of a JSON string with escapes in it, each of which is white space
-/// or a quote. Parts are asked about in their order. That nothing is to be is certain, and costs little;
+/// its own. Parts are asked about in their order. That nothing is to be is certain, and costs little;
 /// that something may be is no more than a guess.
-pub(crate) fn is_quiet(
-    rules: &Rules,
-    block: &mut Block<'_>,
-    text: &str,
-    from: usize,
-    is_escaped: bool,
-) -> bool {
+pub(crate) fn is_quiet(rules: &Rules, block: &mut Block<'_>, text: &str, from: usize) -> bool {
     let part = from..from + text.len();
-    // A byte may be written with two.
-    let stretch = if is_escaped { 2 } else { 1 };
     let mut tries = TRIES_MAX;
     block.turn_to(part.clone());
     for at in block.next_anchors(&part) {
-        let found = block.anchors()[at];
+        let found = block.anchor(at);
         if rules.is_loud(found.anchor) {
             return false;
         }
         let all = rules.need(found.anchor);
-        let end = part.end.min(found.start + stretch * all.longest());
+        let end = part.end.min(found.start + all.longest());
         if !all.is_met(block, part.start.max(found.start.saturating_sub(all.back))..end) {
             continue;
         }
@@ -101,32 +91,31 @@ pub(crate) fn is_quiet(
             let rule = &rules.rules[*index];
             let need = rule.need();
             let begin = walk_back(text, found.start - from, rule.back);
-            let end = part.end.min(found.start + stretch * need.longest());
-            if !need.is_met(block, from + begin..end) {
+            let end = part.end.min(found.start + need.longest());
+            let may_be = need.is_met(block, from + begin..end)
+                && rule.pattern.begin().may_be(text.as_bytes(), begin);
+            if !may_be {
                 continue;
             }
             tries -= 1;
-            if tries == 0
-                || is_escaped
-                || is_held(|hits| {
+            let is_held = || {
+                is_held(|hits| {
                     try_at::<true>(rules, *index, text, begin, hits);
                 })
-            {
+            };
+            if tries == 0 || is_held() {
                 return false;
             }
         }
     }
     let digits = block.digits(&part);
     let areas = rules.everywhere.areas(block, &part, digits);
-    if rules.everywhere.may_match(text, &areas) {
-        let all = |hits: &mut Vec<Hit>| {
-            rules.everywhere.find(&rules.rules, text, (&areas, digits), hits);
-        };
-        if is_escaped || is_held(all) {
-            return false;
-        }
+    if rules.everywhere.may_match(text, &areas)
+        && is_held(|hits| rules.everywhere.find(&rules.rules, text, (&areas, digits), hits))
+    {
+        return false;
     }
-    !rules.alone.may_match(text, digits) && is_plain(block, text, from, is_escaped)
+    !rules.alone.may_match(text, digits) && is_plain(block, text, from)
 }
 
 /// Whether a hit holds.
@@ -153,7 +142,7 @@ fn plain_in<const NEEDS: bool>(
     let mut has_pem = false;
     block.turn_to(part.clone());
     for at in block.next_anchors(&part) {
-        let found = block.anchors()[at];
+        let found = block.anchor(at);
         if found.start + rules.anchors.length(found.anchor) > part.end {
             continue;
         }

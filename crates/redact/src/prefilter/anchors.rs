@@ -5,6 +5,8 @@
 //! is left is compared with the few anchors that are known by them. There is no automaton: one over so
 //! many words has megabytes of states, and takes a hundred times as long to build.
 
+use std::ops::Range;
+
 use super::rarity::rarity;
 use super::sieve::{BLOCK_BYTES, HASH_BITS, Sieve, first_four, fold, hash};
 
@@ -51,24 +53,25 @@ impl Anchors {
             return None;
         }
         let (mut known, mut short, mut ones) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sieve = Sieve::new();
+        let mut bytes: Vec<&[u8]> = Vec::new();
         for (place, word) in words.iter().enumerate() {
             let anchor = u16::try_from(place).ok()?;
             match word.as_ref() {
                 [one] => ones.push((*one, anchor)),
                 [_, _] => {
-                    sieve.add(word);
+                    bytes.push(word);
                     short.push(Known::at(word, 0, anchor)?);
                 }
                 _ => {
                     let length = word.len().min(4);
                     let rarity = |at: &usize| rarity(&word[*at..at + length]);
                     let at = (0..=word.len() - length).max_by_key(rarity)?;
-                    sieve.add(&word[at..at + length]);
+                    bytes.push(&word[at..at + length]);
                     known.push(Known::at(word, at, anchor)?);
                 }
             }
         }
+        let sieve = Sieve::new(bytes.into_iter());
         known.sort_by_key(|known| hash(known.four));
         let begin = |from: usize| known.partition_point(|known| hash(known.four) < from);
         let begins: Option<Vec<u16>> =
@@ -81,24 +84,21 @@ impl Anchors {
         self.words[anchor].len()
     }
 
-    /// Adds each anchor that stands in a text, in the order of where they begin.
-    pub(crate) fn find(&self, text: &[u8], found: &mut Vec<Found>) {
-        let begun = found.len();
+    /// Adds each anchor that is known by what stands in a part of a text, in no order. That may begin
+    /// before the part, and go on behind it.
+    pub(crate) fn find(&self, text: &[u8], part: Range<usize>, found: &mut Vec<Found>) {
         for (one, anchor) in &self.ones {
             let (anchor, other) = (usize::from(*anchor), one.to_ascii_uppercase());
-            let places = memchr::memchr2_iter(*one, other, text);
-            found.extend(places.map(|start| Found { start, anchor }));
+            let places = memchr::memchr2_iter(*one, other, &text[part.clone()]);
+            found.extend(places.map(|at| Found { start: part.start + at, anchor }));
         }
         let mut passed = [0; BLOCK_BYTES];
-        for from in (0..text.len()).step_by(BLOCK_BYTES) {
-            let rest = &text[from..];
-            let count = self.sieve.sift(rest, rest.len().min(BLOCK_BYTES), &mut passed);
+        for from in part.clone().step_by(BLOCK_BYTES) {
+            let length = (part.end - from).min(BLOCK_BYTES);
+            let count = self.sieve.sift(&text[from..], length, &mut passed);
             for at in &passed[..count] {
                 self.compare(text, from + usize::from(*at), found);
             }
-        }
-        if found.len() > begun + 1 {
-            found[begun..].sort_unstable();
         }
     }
 
@@ -172,7 +172,11 @@ mod tests {
                 text += &between;
             }
             let mut found = Vec::new();
-            Anchors::new(&words).unwrap().find(text.as_bytes(), &mut found);
+            let anchors = Anchors::new(&words).unwrap();
+            let middle = text.len() / 2;
+            anchors.find(text.as_bytes(), 0..middle, &mut found);
+            anchors.find(text.as_bytes(), middle..text.len(), &mut found);
+            found.sort_unstable();
             prop_assert_eq!(found, slow(&words, text.as_bytes()));
         }
     }

@@ -1,6 +1,6 @@
 //! The places in a text at which anchors may stand, by the first bytes by which each is known: four,
 //! or fewer where it has no more. Eight places at a time where the processor can, one otherwise; both
-//! ways let the same through. What comes through is one place in forty of prose (2026-11-28).
+//! ways let the same through. What comes through is one place in twenty of prose (2026-11-28).
 
 /// What lets through where some anchor may stand.
 pub(super) struct Sieve {
@@ -11,30 +11,33 @@ pub(super) struct Sieve {
 }
 
 /// Pairs of bytes, told by the halves of both: each half of a byte says in which of eight groups it
-/// may stand, and a pair is in all groups that its four halves are in.
-#[derive(Default)]
+/// may stand, and a pair is in all groups that its four halves are in. What that lets through is looked
+/// up.
 struct Pairs {
     /// Of the first byte the lower and the upper half, and of the second.
     halves: [[u8; 16]; 4],
+    /// A bit for each pair.
+    all: Box<[u64; 1 << 10]>,
 }
 
 impl Sieve {
-    pub(super) fn new() -> Self {
-        Self { fourths: Box::new([0; 1 << HASH_BITS]), pairs: Pairs::default() }
-    }
-
-    /// Lets through wherever these bytes stand, of which the first four count, in lower case. One byte
-    /// alone is too few.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        match bytes {
-            [] | [_] => {}
-            [first, second] => self.pairs.add(*first, *second),
-            [a, b, c] => self.fourths[hash(fold([*a, *b, *c, 0]))] = u32::MAX,
-            [a, b, c, d, ..] => {
-                let four = fold([*a, *b, *c, *d]);
-                self.fourths[hash(four)] |= 1 << (four >> 24 & 31);
+    /// Lets through wherever some of these bytes stand, of which the first four count, in lower case.
+    /// One byte alone is too few.
+    pub(super) fn new<'a>(known: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut fourths = Box::new([0; 1 << HASH_BITS]);
+        let mut pairs = Vec::new();
+        for bytes in known {
+            match bytes {
+                [] | [_] => {}
+                [first, second] => pairs.push([*first, *second]),
+                [a, b, c] => fourths[hash(fold([*a, *b, *c, 0]))] = u32::MAX,
+                [a, b, c, d, ..] => {
+                    let four = fold([*a, *b, *c, *d]);
+                    fourths[hash(four)] |= 1 << (four >> 24 & 31);
+                }
             }
         }
+        Self { fourths, pairs: Pairs::new(&pairs) }
     }
 
     /// The places in a text at which an anchor may stand, in order: how many, and which, written over
@@ -71,25 +74,74 @@ impl Sieve {
 }
 
 impl Pairs {
-    /// Adds a pair in either case.
-    fn add(&mut self, first: u8, second: u8) {
-        // Those that end alike are together, which lets fewer others through.
-        let group = 1 << (second % 8);
-        for first in [first, first.to_ascii_uppercase()] {
-            for second in [second, second.to_ascii_uppercase()] {
-                let halves = [first & 15, first >> 4, second & 15, second >> 4];
-                for (groups, half) in self.halves.iter_mut().zip(halves) {
-                    groups[usize::from(half)] |= group;
+    fn new(pairs: &[[u8; 2]]) -> Self {
+        let mut all = Box::new([0; 1 << 10]);
+        let mut groups: Vec<Group> = Vec::new();
+        for [first, second] in pairs {
+            let mut group = Group::default();
+            for first in [*first, first.to_ascii_uppercase()] {
+                for second in [*second, second.to_ascii_uppercase()] {
+                    let (word, bit) = place(first, second);
+                    all[word] |= bit;
+                    group = group.with(halves(first, second).map(|half| 1 << half));
+                }
+            }
+            groups.push(group);
+        }
+        while groups.len() > 8 {
+            join_two(&mut groups);
+        }
+        let mut table = [[0; 16]; 4];
+        for (number, group) in groups.iter().enumerate() {
+            for (halves, here) in table.iter_mut().zip(group.0) {
+                for half in (0..16).filter(|half| here >> half & 1 == 1) {
+                    halves[half] |= 1 << number;
                 }
             }
         }
+        Self { halves: table, all }
     }
 
     fn has(&self, first: u8, second: u8) -> bool {
-        let halves = [first & 15, first >> 4, second & 15, second >> 4];
-        let groups = self.halves.iter().zip(halves).map(|(groups, half)| groups[usize::from(half)]);
-        groups.fold(u8::MAX, |all, groups| all & groups) != 0
+        let (word, bit) = place(first, second);
+        self.all[word] & bit != 0
     }
+}
+
+/// What halves the bytes of some pairs have, a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Group([u16; 4]);
+
+impl Group {
+    fn with(mut self, other: [u16; 4]) -> Self {
+        self.0.iter_mut().zip(other).for_each(|(here, other)| *here |= other);
+        self
+    }
+
+    /// How many pairs it lets through.
+    fn size(&self) -> u32 {
+        self.0.iter().map(|halves| halves.count_ones()).product()
+    }
+}
+
+/// Makes those two groups one that let the fewest others through together.
+fn join_two(groups: &mut Vec<Group>) {
+    let more = |a: &Group, b: &Group| a.with(b.0).size().saturating_sub(a.size() + b.size());
+    let pairs = (1..groups.len()).flat_map(|b| (0..b).map(move |a| (a, b)));
+    if let Some((a, b)) = pairs.min_by_key(|(a, b)| more(&groups[*a], &groups[*b])) {
+        let other = groups.swap_remove(b);
+        groups[a] = groups[a].with(other.0);
+    }
+}
+
+/// Where in a table of all pairs one stands.
+const fn place(first: u8, second: u8) -> (usize, u64) {
+    let pair = (first as usize) << 8 | second as usize;
+    (pair / 64, 1 << (pair % 64))
+}
+
+const fn halves(first: u8, second: u8) -> [u8; 4] {
+    [first & 15, first >> 4, second & 15, second >> 4]
 }
 
 /// The first four bytes, and zeros where there are no more.
@@ -129,7 +181,7 @@ pub(super) type Passed = [u16; BLOCK_BYTES];
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK_BYTES, FOLD, HASH_BITS, Passed, SPREAD, Sieve};
+    use super::{BLOCK_BYTES, FOLD, HASH_BITS, Passed, SPREAD, Sieve, first_four};
 
     pub(super) fn sift(sieve: &Sieve, text: &[u8], length: usize, passed: &mut Passed) -> usize {
         // SAFETY: the caller has seen that the processor has AVX2.
@@ -144,7 +196,7 @@ mod avx2 {
         let mut count = 0;
         let mut at = 0;
         while at < length {
-            let mut bits = match text[at..].first_chunk() {
+            let (known, pairs) = match text[at..].first_chunk() {
                 Some(here) => may_stand(sieve, here),
                 None => {
                     // Behind the text stands nothing that counts.
@@ -154,12 +206,15 @@ mod avx2 {
                     may_stand(sieve, &here)
                 }
             };
+            let mut bits = known | pairs;
             if length - at < STEP_BYTES {
                 bits &= (1 << (length - at)) - 1;
             }
             while bits != 0 {
-                passed[count] = (at + bits.trailing_zeros() as usize) as u16;
-                count += 1;
+                let place = at + bits.trailing_zeros() as usize;
+                passed[count] = place as u16;
+                let is_known = known & bits & bits.wrapping_neg() != 0;
+                count += usize::from(is_known || sieve.has_pair(first_four(&text[place..])));
                 bits &= bits - 1;
             }
             at += STEP_BYTES;
@@ -167,18 +222,18 @@ mod avx2 {
         count
     }
 
-    /// A bit for each of 32 places.
+    /// A bit for each of 32 places: where bytes stand by which an anchor is known, and where two may.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn may_stand(sieve: &Sieve, text: &[u8; STEP_BYTES + BEYOND_BYTES]) -> u32 {
-        let mut bits = pairs(sieve, text);
+    fn may_stand(sieve: &Sieve, text: &[u8; STEP_BYTES + BEYOND_BYTES]) -> (u32, u32) {
+        let mut bits = 0;
         for eight in 0..4 {
             // SAFETY: 16 bytes behind the last eighth are within the array.
             #[expect(unsafe_code, reason = "loads take pointers")]
             let bytes = unsafe { _mm_loadu_si128(text.as_ptr().add(8 * eight).cast()) };
             bits |= known(sieve, bytes) << (8 * eight);
         }
-        bits
+        (bits, pairs(sieve, text))
     }
 
     /// A bit for each of eight places at which four bytes stand by which an anchor is known.
@@ -254,8 +309,8 @@ mod tests {
             words in prop::collection::vec(prop::collection::vec(any::<u8>(), 2..5), 0..60),
             text in prop::collection::vec(any::<u8>(), 0..300),
         ) {
-            let mut sieve = Sieve::new();
-            words.iter().for_each(|word| sieve.add(&word.to_ascii_lowercase()));
+            let lower: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+            let sieve = Sieve::new(lower.iter().map(Vec::as_slice));
             let text: Vec<u8> = words.concat().into_iter().chain(text).take(BLOCK_BYTES).collect();
             let (mut fast, mut slow) = ([0; BLOCK_BYTES], [0; BLOCK_BYTES]);
             for length in [text.len(), text.len() / 2] {
