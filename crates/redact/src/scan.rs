@@ -172,8 +172,8 @@ fn plain_in<const NEEDS: bool>(
     }
     let digits = block.digits(&part);
     let areas = rules.everywhere.areas(block, &part, digits);
-    let whole = [0..text.len()];
-    let areas = if NEEDS { areas.as_slice() } else { &whole };
+    let whole = 0..text.len();
+    let areas = if NEEDS { areas.as_slice() } else { std::slice::from_ref(&whole) };
     rules.everywhere.find(&rules.rules, text, (areas, digits), hits);
     for hit in hits.iter_mut().filter(|hit| hit.holds) {
         while !hit.secret.is_empty()

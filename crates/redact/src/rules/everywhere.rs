@@ -46,7 +46,7 @@ impl Everywhere {
         }
         match self.reach {
             Some(reach) => block.digit_areas(part, reach),
-            None => vec![0..part.len()],
+            None => std::iter::once(0..part.len()).collect(),
         }
     }
 

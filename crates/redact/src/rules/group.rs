@@ -2,9 +2,9 @@
 //! of most patterns they can be told from where that begins and ends, since what stands before or
 //! behind the only group is always as long.
 
-use regex_syntax::hir::{Hir, HirKind};
-
 use std::ops::Range;
+
+use regex_syntax::hir::{Hir, HirKind};
 
 /// How the last group that took part is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ fn length(parts: &[Hir]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use regex_automata::meta::Regex;
     use regex_automata::{Anchored, Input};
 
     use super::*;
@@ -99,19 +100,23 @@ mod tests {
     #[test]
     fn a_group_that_is_told_is_the_one_that_is_found() {
         let rules = Rules::builtin();
-        for text in examples() {
-            for rule in &rules.rules {
-                let regex = rule.pattern.regex();
-                for found in regex.find_iter(&text) {
-                    let Some(told) = rule.pattern.group().within(&found.range()) else { continue };
-                    let input = Input::new(&text).range(found.start()..).anchored(Anchored::Yes);
-                    let mut captures = regex.create_captures();
-                    regex.search_captures(&input, &mut captures);
-                    let last = (0..captures.group_len()).rev();
-                    let last = last.filter_map(|group| captures.get_group(group)).next();
-                    assert_eq!(Some(told), last.map(|span| span.range()), "{} in {text}", rule.id);
+        for (text, rule) in
+            examples().iter().flat_map(|text| rules.rules.iter().map(move |rule| (text, rule)))
+        {
+            for found in rule.pattern.regex().find_iter(text) {
+                if let Some(told) = rule.pattern.group().within(&found.range()) {
+                    let last = last(rule.pattern.regex(), text, found.start());
+                    assert_eq!(Some(told), last, "{} in {text}", rule.id);
                 }
             }
         }
+    }
+
+    fn last(regex: &Regex, text: &str, start: usize) -> Option<Range<usize>> {
+        let mut captures = regex.create_captures();
+        let input = Input::new(text).range(start..).anchored(Anchored::Yes);
+        regex.search_captures(&input, &mut captures);
+        let span = |group: usize| captures.get_group(group).map(|span| span.range());
+        (0..captures.group_len()).rev().find_map(span)
     }
 }
