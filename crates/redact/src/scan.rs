@@ -273,7 +273,7 @@ fn try_at<const NEEDS: bool>(
     }
     let input = window(text, at);
     let look = input.end();
-    let whole = at..rule.pattern.regex().search_half(&input)?.offset();
+    let whole = at..rule.pattern.end(&input)?;
     let told = rule.pattern.group().within(&whole).filter(|_| NEEDS && !rule.is_assignment());
     let (mut secret, name) = match told {
         Some(group) => (group, 0..0),

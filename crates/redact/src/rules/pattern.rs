@@ -3,11 +3,10 @@
 
 use std::sync::OnceLock;
 
-use regex_automata::MatchKind;
 use regex_automata::meta::{Builder, Config, Regex};
 use regex_automata::util::syntax::{Config as Syntax, parse_with};
-
-use regex_syntax::hir::Hir;
+use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::Fault;
 use super::begin::Begin;
@@ -27,6 +26,8 @@ struct Told {
     need: Need,
     begin: Begin,
     group: Group,
+    /// Fewest and most bytes, if any will do.
+    any: Option<(usize, usize)>,
 }
 
 impl Pattern {
@@ -50,6 +51,16 @@ impl Pattern {
         self.regex.get_or_init(|| compiled(&self.text).expect("a built-in pattern compiles"))
     }
 
+    /// Where the match ends that begins where an input does, if one does.
+    pub(crate) fn end(&self, input: &Input<'_>) -> Option<usize> {
+        // What is checked in another way would be walked over byte by byte.
+        if let Some((least, most)) = self.told().any {
+            let left = input.end() - input.start();
+            return (left >= least).then_some(input.start() + left.min(most));
+        }
+        Some(self.regex().search_half(input)?.offset())
+    }
+
     /// What all its matches have in them.
     pub(crate) fn need(&self) -> &Need {
         &self.told().need
@@ -69,7 +80,8 @@ impl Pattern {
     fn told(&self) -> &Told {
         self.told.get_or_init(|| {
             let parsed = parsed(&self.text).expect("a pattern that compiles");
-            Told { need: Need::of(&parsed), begin: Begin::of(&parsed), group: Group::of(&parsed) }
+            let (begin, group) = (Begin::of(&parsed), Group::of(&parsed));
+            Told { need: Need::of(&parsed), begin, group, any: any(&parsed) }
         })
     }
 }
@@ -82,6 +94,20 @@ pub(super) fn parsed(text: &str) -> Option<Hir> {
 pub(super) fn any_of<P: AsRef<str>>(patterns: &[P], config: Config) -> Option<Regex> {
     let config = config.match_kind(MatchKind::All);
     builder(config).build_many(patterns).ok()
+}
+
+/// How many bytes a pattern takes at least and at most, if it takes any, and as many as there are.
+fn any(pattern: &Hir) -> Option<(usize, usize)> {
+    match pattern.kind() {
+        HirKind::Capture(capture) => any(&capture.sub),
+        HirKind::Repetition(Repetition { min, max: Some(max), greedy: true, sub }) => {
+            let HirKind::Class(Class::Bytes(class)) = sub.kind() else { return None };
+            let [all] = class.ranges() else { return None };
+            let is_any = (all.start(), all.end()) == (0, u8::MAX);
+            is_any.then_some((*min as usize, *max as usize))
+        }
+        _ => None,
+    }
 }
 
 /// What is the least of a match, and the most.
@@ -119,4 +145,24 @@ fn builder(config: Config) -> Builder {
 
 fn syntax() -> Syntax {
     Syntax::new().unicode(false).utf8(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use regex_automata::Anchored;
+
+    use super::*;
+
+    #[test]
+    fn any_bytes_end_where_the_automaton_says() {
+        for shape in ["((?s-u:.{2,5}))", "(?s-u:.{3})", "(?-u:.{2,5})", "(?s-u:.{2,5}?)"] {
+            let pattern = Pattern::written(shape.to_owned()).unwrap();
+            for text in ["", "a", "ab", "a\nc", "abcdefgh"] {
+                let input = Input::new(text).anchored(Anchored::Yes);
+                let end = pattern.regex().search_half(&input).map(|end| end.offset());
+                assert_eq!(pattern.end(&input), end, "{shape} in {text:?}");
+            }
+        }
+        assert_eq!(any(&parsed("((?s-u:.{2,5}))").unwrap()), Some((2, 5)));
+    }
 }
