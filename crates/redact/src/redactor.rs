@@ -67,8 +67,13 @@ impl Redactor {
     /// ```
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
+        self.part(&mut self.block(text), text, 0)
+    }
+
+    /// Masks a part of a block, which begins at `from`, as a text of its own.
+    fn part<'a>(&self, block: &mut Block<'_>, text: &'a str, from: usize) -> Redacted<'a> {
         let mut out = Out::default();
-        let mut spans = resolve(&scan(&self.rules, text));
+        let mut spans = resolve(&scan::scan_part(&self.rules, block, text, from));
         if spans.is_empty() {
             spans = self.alone(text);
         }
@@ -127,19 +132,13 @@ impl Redactor {
     }
 
     /// What is to be looked up of a text.
-    pub(crate) fn block<'t>(&self, text: &'t str) -> Block<'t> {
+    pub(crate) fn block<'t>(&'t self, text: &'t str) -> Block<'t> {
         Block::new(&self.rules.anchors, text)
     }
 
     /// Whether nothing can be found in a part of a block, as [`scan::is_quiet`] has it.
-    pub(crate) fn is_quiet(
-        &self,
-        block: &mut Block<'_>,
-        text: &str,
-        from: usize,
-        is_escaped: bool,
-    ) -> bool {
-        scan::is_quiet(&self.rules, block, text, from, is_escaped)
+    pub(crate) fn is_quiet(&self, block: &mut Block<'_>, text: &str, from: usize) -> bool {
+        scan::is_quiet(&self.rules, block, text, from)
     }
 
     /// Goes on with a body whose state was kept by [`StreamRedactor::to_bytes`].
@@ -163,13 +162,27 @@ impl Redactor {
         class: Option<NameClass>,
         depth: usize,
     ) -> Redacted<'a> {
+        self.field_of(text, class, depth, None)
+    }
+
+    /// The same of a value that may be a part of a block, from a place on.
+    pub(crate) fn field_of<'a>(
+        &self,
+        text: &'a str,
+        class: Option<NameClass>,
+        depth: usize,
+        part: Option<(&mut Block<'_>, usize)>,
+    ) -> Redacted<'a> {
         if let Some(class) = class.filter(|class| class.fits(text)) {
             return self.secret(text, class);
         }
         if depth < NESTING_MAX && text.len() > 1 && is_json(text) {
             return self.json_at(text, depth + 1, class);
         }
-        self.text(text)
+        match part {
+            Some((block, from)) => self.part(block, text, from),
+            None => self.text(text),
+        }
     }
 
     pub(crate) fn classify(&self, name: &str) -> Option<NameClass> {

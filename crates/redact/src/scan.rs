@@ -36,24 +36,29 @@ pub(crate) enum HitName {
 
 /// Every hit in a text, in no order, also those that don't hold.
 pub(crate) fn scan(rules: &Rules, text: &str) -> Vec<Hit> {
+    scan_part(rules, &mut Block::new(&rules.anchors, text), text, 0)
+}
+
+/// The same of a part of a block, which begins at `from`, as of a text of its own. Parts are asked
+/// about in their order.
+pub(crate) fn scan_part(rules: &Rules, block: &mut Block<'_>, text: &str, from: usize) -> Vec<Hit> {
     let mut hits = Vec::new();
-    let mut block = Block::new(&rules.anchors, text);
-    plain_in::<true>(rules, &mut block, text, &mut hits);
-    if has_layers(rules, &mut block, text) {
-        drop(block);
+    plain_in::<true>(rules, block, (text, from), &mut hits);
+    if has_layers(rules, block, text, from) {
         layer::scan(rules, text, &mut hits);
     }
     hits
 }
 
-/// Whether something in a text may be read as encoded.
-fn has_layers(rules: &Rules, block: &mut Block<'_>, text: &str) -> bool {
-    block.anchors().iter().any(|found| rules.is_loud(found.anchor))
-        || !is_plain(block, text, 0, false)
+/// Whether something in a part of a block may be read as encoded.
+fn has_layers(rules: &Rules, block: &mut Block<'_>, text: &str, from: usize) -> bool {
+    let part = from..from + text.len();
+    let is_loud = block.next_anchors(&part).any(|at| rules.is_loud(block.anchor(at).anchor));
+    is_loud || !is_plain(block, text, from)
 }
 
 /// Whether nothing in a part of a block is read as encoded, if no anchor says so.
-fn is_plain(block: &mut Block<'_>, text: &str, from: usize, is_escaped: bool) -> bool {
+fn is_plain(block: &mut Block<'_>, text: &str, from: usize) -> bool {
     let part = from..from + text.len();
     let has_runs = block.has_any_run(&part);
     let mut odd = part.start;
@@ -62,32 +67,23 @@ fn is_plain(block: &mut Block<'_>, text: &str, from: usize, is_escaped: bool) ->
         odd = at + 1;
         Some(at - from)
     });
-    layer::is_quiet(text, odd, has_runs, is_escaped)
+    layer::is_quiet(text, odd, has_runs)
 }
 
 /// Whether nothing is to be masked in a part of a block, which begins at `from`, if that is a text of
-/// its own; or if it is the content of a JSON string with escapes in it, each of which is white space
-/// or a quote. Parts are asked about in their order. That nothing is to be is certain, and costs little;
+/// its own. Parts are asked about in their order. That nothing is to be is certain, and costs little;
 /// that something may be is no more than a guess.
-pub(crate) fn is_quiet(
-    rules: &Rules,
-    block: &mut Block<'_>,
-    text: &str,
-    from: usize,
-    is_escaped: bool,
-) -> bool {
+pub(crate) fn is_quiet(rules: &Rules, block: &mut Block<'_>, text: &str, from: usize) -> bool {
     let part = from..from + text.len();
-    // A byte may be written with two.
-    let stretch = if is_escaped { 2 } else { 1 };
     let mut tries = TRIES_MAX;
     block.turn_to(part.clone());
     for at in block.next_anchors(&part) {
-        let found = block.anchors()[at];
+        let found = block.anchor(at);
         if rules.is_loud(found.anchor) {
             return false;
         }
         let all = rules.need(found.anchor);
-        let end = part.end.min(found.start + stretch * all.longest());
+        let end = part.end.min(found.start + all.longest());
         if !all.is_met(block, part.start.max(found.start.saturating_sub(all.back))..end) {
             continue;
         }
@@ -95,33 +91,31 @@ pub(crate) fn is_quiet(
             let rule = &rules.rules[*index];
             let need = rule.need();
             let begin = walk_back(text, found.start - from, rule.back);
-            let end = part.end.min(found.start + stretch * need.longest());
-            if !need.is_met(block, from + begin..end) {
+            let end = part.end.min(found.start + need.longest());
+            let may_be = need.is_met(block, from + begin..end)
+                && rule.pattern.begin().may_be(text.as_bytes(), begin);
+            if !may_be {
                 continue;
             }
             tries -= 1;
-            if tries == 0
-                || is_escaped
-                || is_held(|hits| {
-                    try_at(rules, *index, text, begin, hits);
+            let is_held = || {
+                is_held(|hits| {
+                    try_at::<true>(rules, *index, text, begin, hits);
                 })
-            {
+            };
+            if tries == 0 || is_held() {
                 return false;
             }
         }
     }
     let digits = block.digits(&part);
-    if digits > 0 && rules.everywhere.may_match(text, digits) {
-        let all = |hits: &mut Vec<Hit>| {
-            for index in rules.everywhere.find(&rules.rules, text) {
-                everywhere(index, &rules.rules[index], text, hits);
-            }
-        };
-        if is_escaped || is_held(all) {
-            return false;
-        }
+    let areas = rules.everywhere.areas(block, &part, digits);
+    if rules.everywhere.may_match(text, &areas)
+        && is_held(|hits| rules.everywhere.find(&rules.rules, text, (&areas, digits), hits))
+    {
+        return false;
     }
-    !rules.alone.may_match(text, digits) && is_plain(block, text, from, is_escaped)
+    !rules.alone.may_match(text, digits) && is_plain(block, text, from)
 }
 
 /// Whether a hit holds.
@@ -133,45 +127,54 @@ fn is_held(add: impl FnOnce(&mut Vec<Hit>)) -> bool {
 
 /// The hits in a text as it stands, nothing decoded.
 pub(crate) fn plain(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
-    plain_in::<true>(rules, &mut Block::new(&rules.anchors, text), text, hits);
+    plain_in::<true>(rules, &mut Block::new(&rules.anchors, text), (text, 0), hits);
 }
 
-/// The same of a block. Without `NEEDS` rules are also tried where what they need is not.
+/// The same of a part of a block. Without `NEEDS` rules are also tried where what they need is not.
 fn plain_in<const NEEDS: bool>(
     rules: &Rules,
     block: &mut Block<'_>,
-    text: &str,
+    (text, from): (&str, usize),
     hits: &mut Vec<Hit>,
 ) {
+    let part = from..from + text.len();
     let mut tried = Tried::default();
     let mut has_pem = false;
-    for at in 0..block.anchors().len() {
-        let found = block.anchors()[at];
+    block.turn_to(part.clone());
+    for at in block.next_anchors(&part) {
+        let found = block.anchor(at);
+        if found.start + rules.anchors.length(found.anchor) > part.end {
+            continue;
+        }
         has_pem |= rules.is_loud(found.anchor);
         let all = rules.need(found.anchor);
-        let begin = found.start.saturating_sub(all.back);
-        if NEEDS && !all.is_met(block, begin..text.len().min(found.start + all.longest())) {
+        let begin = found.start.saturating_sub(all.back).max(part.start);
+        if NEEDS && !all.is_met(block, begin..part.end.min(found.start + all.longest())) {
             continue;
         }
         for index in &rules.wakes[found.anchor] {
             let rule = &rules.rules[*index];
-            let start = walk_back(text, found.start, rule.back);
+            let start = walk_back(text, found.start - from, rule.back);
             let need = rule.need();
-            if NEEDS && !need.is_met(block, start..text.len().min(start + need.longest())) {
+            let begin = from + start;
+            if NEEDS && !need.is_met(block, begin..part.end.min(begin + need.longest())) {
                 continue;
             }
             let done = tried.of(*index, rules.rules.len());
             if done.passes(start) {
-                done.until = try_at(rules, *index, text, start, hits).unwrap_or(done.until);
+                done.until =
+                    try_at::<NEEDS>(rules, *index, text, start, hits).unwrap_or(done.until);
             }
         }
     }
     if has_pem {
         pem::scan(text, hits);
     }
-    for index in rules.everywhere.find(&rules.rules, text) {
-        everywhere(index, &rules.rules[index], text, hits);
-    }
+    let digits = block.digits(&part);
+    let areas = rules.everywhere.areas(block, &part, digits);
+    let whole = 0..text.len();
+    let areas = if NEEDS { areas.as_slice() } else { std::slice::from_ref(&whole) };
+    rules.everywhere.find(&rules.rules, text, (areas, digits), hits);
     for hit in hits.iter_mut().filter(|hit| hit.holds) {
         while !hit.secret.is_empty()
             && let Some(end) = token_end(text, hit.secret.start)
@@ -255,8 +258,9 @@ fn window(text: &str, at: usize) -> Input<'_> {
     Input::new(text).span(at..text.len().min(at + WINDOW_BYTES)).anchored(Anchored::Yes)
 }
 
-/// Tries one rule at one place; returns how far it need not be tried again.
-fn try_at(
+/// Tries one rule at one place; returns how far it need not be tried again. Without `NEEDS` also where
+/// no match of it begins, and its group is always looked for.
+fn try_at<const NEEDS: bool>(
     rules: &Rules,
     index: usize,
     text: &str,
@@ -264,18 +268,17 @@ fn try_at(
     hits: &mut Vec<Hit>,
 ) -> Option<usize> {
     let rule = &rules.rules[index];
-    let input = window(text, at);
-    let look = input.end();
-    let regex = rule.pattern.regex();
-    // Most places end here, and to find groups takes a slower way.
-    if !regex.is_match(input.clone()) {
+    if NEEDS && !rule.pattern.begin().may_be(text.as_bytes(), at) {
         return None;
     }
-    let mut captures = regex.create_captures();
-    regex.search_captures(&input, &mut captures);
-    let whole = captures.get_match()?.range();
-    let group = (1..captures.group_len()).rev().find_map(|group| captures.get_group(group));
-    let mut secret = group.map_or_else(|| whole.clone(), |span| span.range());
+    let input = window(text, at);
+    let look = input.end();
+    let whole = at..rule.pattern.end(&input)?;
+    let told = rule.pattern.group().within(&whole).filter(|_| NEEDS && !rule.is_assignment());
+    let (mut secret, name) = match told {
+        Some(group) => (group, 0..0),
+        None => groups(rule, text, &whole),
+    };
     if secret.end == look {
         secret.end = run_end(text, look);
     }
@@ -283,7 +286,6 @@ fn try_at(
     let secret = snap(text, secret);
     let mut hit = Hit { whole, secret, name: HitName::Rule(index), holds: false };
     if rule.is_assignment() {
-        let name = captures.get_group(1).map_or(0..0, |span| span.range());
         assignment(rules, text, name, &mut hit);
         hit.holds &= rule.hold(text, hit.secret.clone()).is_some();
     } else if let Some(held) = rule.hold(text, hit.secret.clone()) {
@@ -298,17 +300,16 @@ fn try_at(
     until
 }
 
-/// Tries a rule that has no anchors.
-fn everywhere(index: usize, rule: &Rule, text: &str, hits: &mut Vec<Hit>) {
-    let mut at = 0;
-    while let Some(found) = rule.pattern.regex().search(&Input::new(text).span(at..text.len())) {
-        let whole = found.range();
-        let held = rule.hold(text, whole.clone());
-        let holds = held.is_some();
-        let secret = held.unwrap_or_else(|| whole.clone());
-        at = if holds { secret.end } else { whole.end };
-        hits.push(Hit { whole, secret, name: HitName::Rule(index), holds });
-    }
+/// Where the last group of a match stands, or else all of it; and its first, which has a name if the
+/// rule wants one.
+fn groups(rule: &Rule, text: &str, whole: &Range<usize>) -> (Range<usize>, Range<usize>) {
+    let regex = rule.pattern.regex();
+    let mut captures = regex.create_captures();
+    let input = Input::new(text).span(whole.clone()).anchored(Anchored::Yes);
+    regex.search_captures(&input, &mut captures);
+    let span = |group: usize| captures.get_group(group).map(|span| span.range());
+    let last = (1..captures.group_len()).rev().find_map(span);
+    (last.unwrap_or_else(|| whole.clone()), span(1).unwrap_or(0..0))
 }
 
 /// Whether the name before a value says that the value is a secret, and the value fits.

@@ -36,7 +36,7 @@ impl SseStream {
     /// Takes a piece; `done` says that it is the last.
     pub(crate) fn push(&mut self, redactor: &Redactor, piece: &str, done: bool, out: &mut Out) {
         self.raw.push_str(piece);
-        let raw = std::mem::take(&mut self.raw);
+        let mut raw = std::mem::take(&mut self.raw);
         let mut rest = raw.as_str();
         while !rest.is_empty() {
             let taken = if self.in_data {
@@ -49,7 +49,10 @@ impl SseStream {
             }
             rest = &rest[taken..];
         }
-        self.raw.push_str(rest);
+        // Its memory is for the next piece.
+        let taken = raw.len() - rest.len();
+        raw.drain(..taken);
+        self.raw = raw;
         if done {
             self.end_data(redactor, out);
             *self = Self::default();
@@ -169,7 +172,11 @@ impl SseStream {
     }
 
     fn feed(&mut self, redactor: &Redactor, text: &str, done: bool, out: &mut Out) {
+        if matches!(self.inner, Inner::None) {
+            return;
+        }
         let mut inner = Out::default();
+        inner.text.reserve(text.len());
         match &mut self.inner {
             Inner::None => {}
             Inner::Json(json) => json.push(redactor, text, done, &mut inner),

@@ -75,6 +75,10 @@ impl Event {
 
     /// Masks what else is in it, and lets it out.
     pub(super) fn let_out(self, redactor: &Redactor, each: &mut SseStream, out: &mut Out) {
+        if self.masked.iter().all(Option::is_none) {
+            each.push(redactor, &self.text, false, out);
+            return;
+        }
         let mut text = String::with_capacity(self.text.len());
         let mut tokens = Vec::new();
         let mut done = 0;

@@ -27,13 +27,18 @@ pub(super) fn deltas(event: &str) -> Vec<Delta> {
     let mut walk = Walk {
         text: &event[..at.end],
         at: at.start,
-        path: Vec::new(),
-        steps: Vec::new(),
-        leaves: Vec::new(),
+        path: Vec::with_capacity(8),
+        steps: Vec::with_capacity(64),
+        leaves: Vec::with_capacity(16),
     };
     // What is no JSON has no fields that could be told.
     let Some(()) = walk.value() else { return Vec::new() };
-    walk.leaves.iter().filter_map(|leaf| walk.delta(leaf)).collect()
+    let deltas = || walk.leaves.iter().filter(|leaf| walk.is_delta(leaf));
+    if deltas().next().is_none() {
+        return Vec::new();
+    }
+    let ids: Vec<&Leaf> = walk.leaves.iter().filter(|leaf| walk.is_id(leaf)).collect();
+    deltas().map(|leaf| walk.delta(leaf, &ids)).collect()
 }
 
 fn has_mark(data: &[u8]) -> bool {
@@ -78,18 +83,27 @@ impl Walk<'_> {
         &self.steps[leaf.path.clone()]
     }
 
-    /// The piece of a value that a leaf is, if it is one.
-    fn delta(&self, leaf: &Leaf) -> Option<Delta> {
+    /// Whether a leaf is a piece of a value.
+    fn is_delta(&self, leaf: &Leaf) -> bool {
         let path = self.path(leaf);
-        if !leaf.is_string || !PATHS.iter().any(|known| is_at(path, known)) {
-            return None;
-        }
+        leaf.is_string && PATHS.iter().any(|known| is_at(path, known))
+    }
+
+    /// Whether a leaf may tell values apart.
+    fn is_id(&self, leaf: &Leaf) -> bool {
+        let last = self.path(leaf).last();
+        matches!(last, Some(Step::Key(key)) if IDS.contains(key))
+    }
+
+    /// The piece of a value that a leaf is, told from others by these.
+    fn delta(&self, leaf: &Leaf, ids: &[&Leaf]) -> Delta {
+        let path = self.path(leaf);
         let told = |way: &[Step<'_>], id: &str| {
-            let is_it = |leaf: &&Leaf| {
+            let is_it = |leaf: &&&Leaf| {
                 let path = self.path(leaf).split_last();
                 path.is_some_and(|(last, before)| *last == Step::Key(id) && before == way)
             };
-            let leaf = self.leaves.iter().find(is_it)?;
+            let leaf = ids.iter().find(is_it)?;
             self.text.get(leaf.range.clone())
         };
         let mut name = String::new();
@@ -110,7 +124,7 @@ impl Walk<'_> {
             name.push('/');
         }
         name.truncate(name.floor_char_boundary(NAME_MAX_BYTES));
-        Some(Delta { name, range: leaf.range.clone() })
+        Delta { name, range: leaf.range.clone() }
     }
 }
 

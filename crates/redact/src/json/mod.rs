@@ -2,6 +2,8 @@
 //! white space stay as they are. It asks nothing of its input: whatever stands outside strings and
 //! is no JSON is masked as text.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::json::bare::Segment;
@@ -9,6 +11,7 @@ use crate::json::escape::{escape_into, unescape, unescape_prefix};
 use crate::json::quick::Quick;
 use crate::key_name::NameClass;
 use crate::limits::{DEPTH_MAX, HOLD_MAX_BYTES, NAME_MAX_BYTES};
+use crate::prefilter::Block;
 use crate::redacted::{Out, Redacted};
 use crate::redactor::Redactor;
 use crate::scan::HitName;
@@ -90,7 +93,8 @@ impl JsonStream {
             let taken = if self.long.is_some() {
                 self.go_on(redactor, &raw[at..], done, out)
             } else if raw.as_bytes()[at] == b'"' {
-                self.string(redactor, &raw[at..], done, out)
+                let block = quick.as_mut().map(|quick| (quick.block(), at));
+                self.string(redactor, &raw[at..], block, done, out)
             } else {
                 self.between(redactor, &raw[at..], done, out)
             };
@@ -145,18 +149,27 @@ impl JsonStream {
         self.raw.len() + long + keys.sum::<usize>() + self.place.levels.len()
     }
 
-    /// Takes a string from its opening quote on; returns how much it took.
-    fn string(&mut self, redactor: &Redactor, raw: &str, done: bool, out: &mut Out) -> usize {
+    /// Takes a string from its opening quote on, which may be a part of a block; returns how much it
+    /// took.
+    fn string(
+        &mut self,
+        redactor: &Redactor,
+        raw: &str,
+        part: Option<(&mut Block<'_>, usize)>,
+        done: bool,
+        out: &mut Out,
+    ) -> usize {
+        let part = part.map(|(block, at)| (block, at + 1));
         let end = string_end(raw, self.looked.max(1));
         match end {
             Some(end) if end <= HOLD_MAX_BYTES => {
-                self.whole_string(redactor, &raw[1..end], out);
+                self.whole_string(redactor, &raw[1..end], part, out);
                 out.text.push('"');
                 self.looked = 0;
                 end + 1
             }
             None if raw.len() <= HOLD_MAX_BYTES && done => {
-                self.whole_string(redactor, &raw[1..], out);
+                self.whole_string(redactor, &raw[1..], part, out);
                 self.looked = 0;
                 raw.len()
             }
@@ -175,10 +188,17 @@ impl JsonStream {
     }
 
     /// Masks a string that is all there, given by its raw content; writes no closing quote.
-    fn whole_string(&mut self, redactor: &Redactor, raw: &str, out: &mut Out) {
+    fn whole_string(
+        &mut self,
+        redactor: &Redactor,
+        raw: &str,
+        part: Option<(&mut Block<'_>, usize)>,
+        out: &mut Out,
+    ) {
         let text = unescape(raw);
         let class = self.place.class(redactor);
-        let redacted = redactor.field(&text, class, self.depth);
+        let part = part.filter(|_| matches!(text, Cow::Borrowed(_)));
+        let redacted = redactor.field_of(&text, class, self.depth, part);
         out.text.push('"');
         if redacted.findings.is_empty() {
             out.text.push_str(raw);

@@ -2,6 +2,7 @@
 //! being copied string by string. Whatever is not certain ends the quick way, and is looked at
 //! closely.
 
+use crate::json::escape::unescape;
 use crate::json::{NAME_KEYS, Place};
 use crate::key_name::NameClass;
 use crate::limits::{HOLD_MAX_BYTES, NAME_MAX_BYTES};
@@ -9,8 +10,8 @@ use crate::prefilter::Block;
 use crate::redactor::Redactor;
 
 /// A way through a document from where its place is known.
-pub(super) struct Quick<'a, 'b> {
-    redactor: &'a Redactor,
+pub(super) struct Quick<'b> {
+    redactor: &'b Redactor,
     raw: &'b str,
     block: Block<'b>,
 }
@@ -30,7 +31,7 @@ struct Key<'a> {
 
 /// What stands between a string's quotes.
 struct Content<'a> {
-    text: &'a str,
+    raw: &'a str,
     is_escaped: bool,
 }
 
@@ -41,9 +42,14 @@ impl<'a> Way<'a> {
     }
 }
 
-impl<'a, 'b> Quick<'a, 'b> {
-    pub(super) fn new(redactor: &'a Redactor, raw: &'b str) -> Self {
+impl<'b> Quick<'b> {
+    pub(super) fn new(redactor: &'b Redactor, raw: &'b str) -> Self {
         Self { redactor, raw, block: redactor.block(raw) }
+    }
+
+    /// What was looked up of the document.
+    pub(super) const fn block(&mut self) -> &mut Block<'b> {
+        &mut self.block
     }
 
     /// Passes as much from `from` on as is certain to stay as it is; says up to where.
@@ -78,14 +84,14 @@ impl<'a, 'b> Quick<'a, 'b> {
 
     fn string(&mut self, place: &mut Place, way: &mut Way<'b>) -> bool {
         let Some(content) = self.content(way.at) else { return false };
-        let end = way.at + content.text.len() + 2;
+        let end = way.at + content.raw.len() + 2;
         let next = self.behind_blanks(end);
         match self.raw.as_bytes().get(next) {
             Some(b':') if way.key.is_none() => {
                 let is_passed = self.is_plain_key(place, way, &content);
                 if is_passed {
-                    let class = self.redactor.classify(content.text);
-                    *way = Way { at: next + 1, key: Some(Key { name: content.text, class }) };
+                    let class = self.redactor.classify(content.raw);
+                    *way = Way { at: next + 1, key: Some(Key { name: content.raw, class }) };
                 }
                 is_passed
             }
@@ -103,23 +109,22 @@ impl<'a, 'b> Quick<'a, 'b> {
 
     fn is_plain_key(&mut self, place: &Place, way: &Way<'b>, content: &Content<'b>) -> bool {
         !content.is_escaped
-            && content.text.len() <= NAME_MAX_BYTES
+            && content.raw.len() <= NAME_MAX_BYTES
             && place.class_of_value(None).is_none()
-            && self.is_quiet(content, way.at + 1)
+            && self.redactor.is_quiet(&mut self.block, content.raw, way.at + 1)
     }
 
     fn is_plain_value(&mut self, place: &mut Place, way: &Way<'b>, content: &Content<'b>) -> bool {
         // What it says of a field beside it.
         let is_name = way.key.as_ref().is_some_and(|key| NAME_KEYS.contains(&key.name));
         let is_plain = place.class_of_value(way.said()).is_none()
-            && !is_nested(content.text)
             && !(is_name && content.is_escaped)
-            && self.is_quiet(content, way.at + 1);
+            && self.is_quiet_value(content, way.at + 1);
         if is_plain
             && is_name
             && let Some(level) = place.levels.last_mut()
         {
-            level.named = self.redactor.classify(content.text);
+            level.named = self.redactor.classify(content.raw);
         }
         is_plain
     }
@@ -135,8 +140,15 @@ impl<'a, 'b> Quick<'a, 'b> {
         is_passed
     }
 
-    fn is_quiet(&mut self, content: &Content<'_>, from: usize) -> bool {
-        self.redactor.is_quiet(&mut self.block, content.text, from, content.is_escaped)
+    /// Whether nothing is to be masked in a value, whose content begins at `from`.
+    fn is_quiet_value(&mut self, content: &Content<'_>, from: usize) -> bool {
+        if !content.is_escaped {
+            return !is_nested(content.raw)
+                && self.redactor.is_quiet(&mut self.block, content.raw, from);
+        }
+        // Where anchors stand is known of what it stands for only.
+        let text = unescape(content.raw);
+        !is_nested(&text) && self.redactor.is_quiet(&mut self.redactor.block(&text), &text, 0)
     }
 
     /// The content of the string that begins with a quote at `at`, if it ends in this text and is no
@@ -151,11 +163,7 @@ impl<'a, 'b> Quick<'a, 'b> {
                 return None;
             }
             if bytes[edge] == b'"' {
-                return Some(Content { text: &self.raw[at + 1..edge], is_escaped });
-            }
-            // Others may be part of what is looked for.
-            if !matches!(bytes.get(edge + 1)?, b'n' | b'r' | b't' | b'"') {
-                return None;
+                return Some(Content { raw: &self.raw[at + 1..edge], is_escaped });
             }
             is_escaped = true;
             from = edge + 2;
@@ -168,10 +176,9 @@ impl<'a, 'b> Quick<'a, 'b> {
     }
 }
 
-/// Whether a string's content may be JSON itself.
-fn is_nested(content: &str) -> bool {
-    let first = content.bytes().next().unwrap_or(b'.');
-    matches!(first, b'{' | b'[' | b'"' | b'\\') || first.is_ascii_whitespace()
+/// Whether what a string stands for may be JSON itself.
+fn is_nested(text: &str) -> bool {
+    text.starts_with(|first: char| matches!(first, '{' | '[' | '"') || first.is_whitespace())
 }
 
 /// Where the number or word ends that begins at a place; none if it is none of JSON's, or a number

@@ -170,3 +170,12 @@ fn a_string_longer_than_what_is_held_is_masked_too() {
     assert!(value["password"].as_str().unwrap().starts_with("[password:"));
     assert!(value["a"].as_str().unwrap().ends_with(&filler));
 }
+
+#[test]
+fn an_escaped_quote_does_not_hide_what_stands_before_a_secret() {
+    let text = r#"see {"pass": "hunter2xyz1"} here"#;
+    let masked: serde_json::Value =
+        serde_json::from_str(&masked(&serde_json::json!({ "text": text }).to_string())).unwrap();
+    assert_eq!(masked["text"].as_str().unwrap(), redactor().text(text).text);
+    assert!(!masked.to_string().contains("hunter2"), "{masked}");
+}

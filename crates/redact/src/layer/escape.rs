@@ -31,17 +31,7 @@ pub(super) fn readings(text: &str, take: &mut impl FnMut(Reading)) {
 }
 
 /// Whether nothing is escaped at a place where it could be.
-pub(super) fn is_none(bytes: &[u8], at: usize, is_escaped: bool) -> bool {
-    if is_escaped {
-        let near = &bytes[at.saturating_sub(3)..bytes.len().min(at + 3)];
-        match bytes[at] {
-            // Whoever asks has seen that it is one of white space or of a quote.
-            b'\\' => return true,
-            // What a quote means is said by what is around it.
-            b'\'' if near.contains(&b'\\') => return false,
-            _ => {}
-        }
-    }
+pub(super) fn is_none(bytes: &[u8], at: usize) -> bool {
     match bytes[at] {
         b'?' => {
             let query = &bytes[at + 1..];

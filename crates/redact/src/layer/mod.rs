@@ -34,15 +34,10 @@ pub(crate) fn scan(rules: &Rules, text: &str, hits: &mut Vec<Hit>) {
 
 /// Whether nothing in a text is read as encoded. `odd` are the places of bytes that escapes begin
 /// with; without runs there is neither base64 nor hex.
-pub(crate) fn is_quiet(
-    text: &str,
-    odd: impl Iterator<Item = usize>,
-    has_runs: bool,
-    is_escaped: bool,
-) -> bool {
+pub(crate) fn is_quiet(text: &str, odd: impl Iterator<Item = usize>, has_runs: bool) -> bool {
     let bytes = text.as_bytes();
     let mut odd = odd;
-    if !odd.all(|at| escape::is_none(bytes, at, is_escaped)) || pairs::has_row(bytes) {
+    if !odd.all(|at| escape::is_none(bytes, at)) || pairs::has_row(bytes) {
         return false;
     }
     let mut is_read = false;

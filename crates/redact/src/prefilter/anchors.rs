@@ -1,21 +1,23 @@
 //! Where anchors stand: thousands of words at once, in either case.
 //!
 //! Each is known by four bytes in a row, those in it that are the rarest in texts, or by fewer where
-//! it has no more. One pass over a text looks each three bytes up in a bitmap that stays in the
-//! nearest cache; of what passes the four are looked up in another, and what is left is compared with
-//! the few anchors that are known by them. There is no automaton: one over so many words has megabytes
-//! of states, and takes a hundred times as long to build.
+//! it has no more. One pass over a text lets through where such bytes may stand ([`Sieve`]), and what
+//! is left is compared with the few anchors that are known by them. There is no automaton: one over so
+//! many words has megabytes of states, and takes a hundred times as long to build.
+
+use std::ops::Range;
 
 use super::rarity::rarity;
+use super::sieve::{BLOCK_BYTES, HASH_BITS, Sieve, first_four, fold, hash};
 
 /// The anchors of all rules.
 pub(crate) struct Anchors {
     /// In lower case.
     words: Vec<Box<[u8]>>,
-    maps: Box<Maps>,
-    /// By the hash of the three bytes.
+    sieve: Sieve,
+    /// By the hash of three bytes.
     known: Vec<Known>,
-    /// For the upper bits of a hash where those begin in `known`.
+    /// For each hash where those begin in `known`.
     begins: Vec<u16>,
     /// Those of two bytes.
     short: Vec<Known>,
@@ -23,30 +25,15 @@ pub(crate) struct Anchors {
     ones: Vec<(u8, u16)>,
 }
 
-/// What stands where some anchor may, by a bit for each hash.
-struct Maps {
-    /// Of three bytes.
-    threes: Bitmap,
-    /// Of three that are all that an anchor is known by, or that begin with two that are.
-    last_threes: Bitmap,
-    /// Of four bytes.
-    fours: Bitmap,
-    /// Of two bytes that are an anchor, by these.
-    twos: Bitmap,
-}
-
-type Bitmap = [u64; 1 << (HASH_BITS - 6)];
-
 /// By what an anchor is known.
 #[derive(Clone, Copy)]
 struct Known {
-    hash: u32,
-    anchor: u16,
-    /// Where in it the three bytes stand.
-    offset: u16,
-    /// What stands there and behind them, and which of these four bytes are the anchor's.
+    /// What stands at a place in it, and which of these four bytes are the anchor's.
     four: u32,
     mask: u32,
+    anchor: u16,
+    /// Where in it that place is.
+    offset: u16,
 }
 
 /// An anchor that stands in a text.
@@ -66,84 +53,63 @@ impl Anchors {
             return None;
         }
         let (mut known, mut short, mut ones) = (Vec::new(), Vec::new(), Vec::new());
-        let empty = [0; 1 << (HASH_BITS - 6)];
-        let mut maps =
-            Box::new(Maps { threes: empty, last_threes: empty, fours: empty, twos: empty });
+        let mut bytes: Vec<&[u8]> = Vec::new();
         for (place, word) in words.iter().enumerate() {
             let anchor = u16::try_from(place).ok()?;
             match word.as_ref() {
                 [one] => ones.push((*one, anchor)),
-                [one, two] => {
-                    for third in 0..=u8::MAX {
-                        let hash = hash_three(fold([*one, *two, third, 0]));
-                        set(&mut maps.threes, hash);
-                        set(&mut maps.last_threes, hash);
-                    }
-                    let all = Known::at(word, 0, anchor)?;
-                    set(&mut maps.twos, all.four);
-                    short.push(all);
+                [_, _] => {
+                    bytes.push(word);
+                    short.push(Known::at(word, 0, anchor)?);
                 }
                 _ => {
                     let length = word.len().min(4);
                     let rarity = |at: &usize| rarity(&word[*at..at + length]);
                     let at = (0..=word.len() - length).max_by_key(rarity)?;
-                    let all = Known::at(word, at, anchor)?;
-                    set(&mut maps.threes, all.hash);
-                    if length < 4 {
-                        set(&mut maps.last_threes, all.hash);
-                    } else {
-                        set(&mut maps.fours, hash_four(all.four));
-                    }
-                    known.push(all);
+                    bytes.push(&word[at..at + length]);
+                    known.push(Known::at(word, at, anchor)?);
                 }
             }
         }
-        known.sort_by_key(|known| known.hash);
-        let begin = |upper: u32| known.partition_point(|known| known.hash >> NEAR_BITS < upper);
-        let begins: Option<Vec<u16>> = (0..=1 << (HASH_BITS - NEAR_BITS))
-            .map(|upper| u16::try_from(begin(upper)).ok())
-            .collect();
-        Some(Self { words, maps, known, begins: begins?, short, ones })
+        let sieve = Sieve::new(bytes.into_iter());
+        known.sort_by_key(|known| hash(known.four));
+        let begin = |from: usize| known.partition_point(|known| hash(known.four) < from);
+        let begins: Option<Vec<u16>> =
+            (0..=1 << HASH_BITS).map(|hash| u16::try_from(begin(hash)).ok()).collect();
+        Some(Self { words, sieve, known, begins: begins?, short, ones })
     }
 
-    /// Adds each anchor that stands in a text, in the order of where they begin.
-    pub(crate) fn find(&self, text: &[u8], found: &mut Vec<Found>) {
-        let begun = found.len();
+    /// How long an anchor is.
+    pub(crate) fn length(&self, anchor: usize) -> usize {
+        self.words[anchor].len()
+    }
+
+    /// Adds each anchor that is known by what stands in a part of a text, in no order. That may begin
+    /// before the part, and go on behind it.
+    pub(crate) fn find(&self, text: &[u8], part: Range<usize>, found: &mut Vec<Found>) {
         for (one, anchor) in &self.ones {
             let (anchor, other) = (usize::from(*anchor), one.to_ascii_uppercase());
-            let places = memchr::memchr2_iter(*one, other, text);
-            found.extend(places.map(|start| Found { start, anchor }));
+            let places = memchr::memchr2_iter(*one, other, &text[part.clone()]);
+            found.extend(places.map(|at| Found { start: part.start + at, anchor }));
         }
         let mut passed = [0; BLOCK_BYTES];
-        let mut from = 0;
-        while from + 4 <= text.len() {
-            let end = text.len().min(from + BLOCK_BYTES + 3);
-            let count = sift(&self.maps, &text[from..end], &mut passed);
+        for from in part.clone().step_by(BLOCK_BYTES) {
+            let length = (part.end - from).min(BLOCK_BYTES);
+            let count = self.sieve.sift(&text[from..], length, &mut passed);
             for at in &passed[..count] {
                 self.compare(text, from + usize::from(*at), found);
             }
-            from = end - 3;
-        }
-        for at in from..text.len() {
-            self.compare(text, at, found);
-        }
-        if found.len() > begun + 1 {
-            found[begun..].sort_unstable();
         }
     }
 
     /// Adds the anchors that are known by what stands at a place.
     fn compare(&self, text: &[u8], at: usize, found: &mut Vec<Found>) {
         // What is not there is no byte of an anchor.
-        let four = match text[at..].first_chunk() {
-            Some(four) => fold(*four),
-            None => fold(at_most_four(&text[at..])),
-        };
-        let upper = (hash_three(four) >> NEAR_BITS) as usize;
-        let near = usize::from(self.begins[upper])..usize::from(self.begins[upper + 1]);
-        let two = four & 0xffff;
-        let is_short = bit(&self.maps.twos, two) & 1 == 1;
-        let short = if is_short { self.short.as_slice() } else { &[] };
+        let here = first_four(&text[at..]);
+        let four = fold(here);
+        let hash = hash(four);
+        let near = usize::from(self.begins[hash])..usize::from(self.begins[hash + 1]);
+        let short = if self.sieve.has_pair(here) { self.short.as_slice() } else { &[] };
         for known in self.known[near].iter().chain(short) {
             if four & known.mask != known.four {
                 continue;
@@ -163,98 +129,11 @@ impl Known {
     /// An anchor that is known by what stands at a place in it.
     fn at(word: &[u8], at: usize, anchor: u16) -> Option<Self> {
         let here = &word[at..];
-        let (four, mask) = (fold(at_most_four(here)), u32::MAX >> (32 - 8 * here.len().min(4)));
+        let (four, mask) = (fold(first_four(here)), u32::MAX >> (32 - 8 * here.len().min(4)));
         let offset = u16::try_from(at).ok()?;
-        Some(Self { hash: hash_three(four), anchor, offset, four: four & mask, mask })
+        Some(Self { four: four & mask, mask, anchor, offset })
     }
 }
-
-/// The places in a text at which bytes stand by which some anchor may be known. Those in the last
-/// three bytes are left out.
-fn sift(maps: &Maps, text: &[u8], passed: &mut [u16; BLOCK_BYTES]) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("bmi2") {
-        // SAFETY: the processor has what is asked for.
-        #[expect(unsafe_code, reason = "the only way to call what needs BMI2")]
-        return unsafe { sift_with_bmi2(maps, text, passed) };
-    }
-    sift_with(maps, text, passed)
-}
-
-/// The same, where a shift by any number is one step.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "bmi2")]
-fn sift_with_bmi2(maps: &Maps, text: &[u8], passed: &mut [u16; BLOCK_BYTES]) -> usize {
-    sift_with(maps, text, passed)
-}
-
-#[inline(always)]
-fn sift_with(maps: &Maps, text: &[u8], passed: &mut [u16; BLOCK_BYTES]) -> usize {
-    let text = &text[..text.len().min(BLOCK_BYTES + 3)];
-    let mut count = 0;
-    for (at, four) in text.windows(4).enumerate() {
-        // Written in any case, and kept where it counts.
-        passed[count] = at as u16;
-        let four = fold(*four.first_chunk().unwrap_or(&[0; 4]));
-        count += (bit(&maps.threes, hash_three(four)) & 1) as usize;
-    }
-    let mut kept = 0;
-    for place in 0..count {
-        let at = usize::from(passed[place]);
-        let four = text.get(at..).and_then(<[u8]>::first_chunk);
-        let four = fold(*four.unwrap_or(&[0; 4]));
-        passed[kept] = at as u16;
-        let bits = bit(&maps.fours, hash_four(four)) | bit(&maps.last_threes, hash_three(four));
-        kept += (bits & 1) as usize;
-    }
-    kept
-}
-
-/// The bit, lowest; what else is in it means nothing.
-#[inline(always)]
-fn bit(bitmap: &Bitmap, bit: u32) -> u64 {
-    bitmap[(bit >> 6) as usize] >> (bit & 63)
-}
-
-fn set(bitmap: &mut Bitmap, bit: u32) {
-    bitmap[(bit >> 6) as usize] |= 1 << (bit & 63);
-}
-
-/// Letters in lower case; a few other bytes become one another.
-#[inline(always)]
-const fn fold(four: [u8; 4]) -> u32 {
-    u32::from_le_bytes(four) | 0x2020_2020
-}
-
-/// A hash of the lowest three bytes.
-#[inline(always)]
-const fn hash_three(four: u32) -> u32 {
-    hash_four(four << 8)
-}
-
-/// A hash of all four.
-#[inline(always)]
-const fn hash_four(four: u32) -> u32 {
-    four.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)
-}
-
-fn at_most_four(bytes: &[u8]) -> [u8; 4] {
-    match bytes {
-        [a, b, c, d, ..] => [*a, *b, *c, *d],
-        [a, b, c] => [*a, *b, *c, 0],
-        [a, b] => [*a, *b, 0, 0],
-        [a] => [*a, 0, 0, 0],
-        [] => [0; 4],
-    }
-}
-
-/// A bitmap has 16 KiB.
-const HASH_BITS: u32 = 17;
-/// Anchors whose hashes differ in these bits only are compared together.
-const NEAR_BITS: u32 = 4;
-
-/// Bytes that are looked at before what passed is compared.
-const BLOCK_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -293,7 +172,11 @@ mod tests {
                 text += &between;
             }
             let mut found = Vec::new();
-            Anchors::new(&words).unwrap().find(text.as_bytes(), &mut found);
+            let anchors = Anchors::new(&words).unwrap();
+            let middle = text.len() / 2;
+            anchors.find(text.as_bytes(), 0..middle, &mut found);
+            anchors.find(text.as_bytes(), middle..text.len(), &mut found);
+            found.sort_unstable();
             prop_assert_eq!(found, slow(&words, text.as_bytes()));
         }
     }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use super::need::is_token_byte;
+
 /// The kinds that are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Census {
@@ -11,6 +13,8 @@ pub(crate) struct Census {
     pub(crate) digits: Bits,
     /// What some encoding begins with: [`is_odd`].
     pub(crate) odd: Bits,
+    /// What tokens are made of: [`is_token_byte`].
+    pub(crate) tokens: Bits,
 }
 
 /// A bit for each byte of a text, 64 to a word.
@@ -20,7 +24,7 @@ pub(crate) struct Bits(Vec<u64>);
 impl Census {
     pub(crate) fn take(&mut self, text: &[u8]) {
         let words = text.len().div_ceil(64);
-        for bits in [&mut self.edges, &mut self.digits, &mut self.odd] {
+        for bits in [&mut self.edges, &mut self.digits, &mut self.odd, &mut self.tokens] {
             bits.0.clear();
             bits.0.reserve(words);
         }
@@ -33,21 +37,22 @@ impl Census {
 
     fn take_portably(&mut self, text: &[u8]) {
         for chunk in text.chunks(64) {
-            let (mut edges, mut digits, mut odd) = (0, 0, 0);
+            let mut bits = [0; 4];
             for (at, byte) in chunk.iter().enumerate() {
                 let kinds = u64::from(KINDS[usize::from(*byte)]);
-                edges |= (kinds & 1) << at;
-                digits |= (kinds >> 1 & 1) << at;
-                odd |= (kinds >> 2 & 1) << at;
+                for (kind, bits) in bits.iter_mut().enumerate() {
+                    *bits |= (kinds >> kind & 1) << at;
+                }
             }
-            self.push([edges, digits, odd]);
+            self.push(bits);
         }
     }
 
-    fn push(&mut self, [edges, digits, odd]: [u64; 3]) {
+    fn push(&mut self, [edges, digits, odd, tokens]: [u64; 4]) {
         self.edges.0.push(edges);
         self.digits.0.push(digits);
         self.odd.0.push(odd);
+        self.tokens.0.push(tokens);
     }
 }
 
@@ -61,6 +66,55 @@ impl Bits {
             bits = *self.0.get(word)?;
         }
         Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// From the first at a place or behind it to behind the last that stands near it, before an end.
+    pub(crate) fn next_few(&self, from: usize, end: usize) -> Option<Range<usize>> {
+        let first = self.next(from).filter(|first| *first < end)?;
+        let word = first / 64;
+        let before = if end / 64 > word { u64::MAX } else { !(u64::MAX << (end % 64)) };
+        let near = self.0.get(word)? & before;
+        Some(first..word * 64 + 64 - near.leading_zeros() as usize)
+    }
+
+    /// Adds where in a part so many or more stand in a row, in order. So many are at most 64.
+    pub(crate) fn add_runs(&self, part: &Range<usize>, least: usize, runs: &mut Vec<Range<usize>>) {
+        let mut from = part.start;
+        while from + least <= part.end {
+            let Some(word) = self.0.get(from / 64) else { return };
+            let next = self.0.get(from / 64 + 1).copied().unwrap_or_default();
+            let here = (u128::from(*word) | u128::from(next) << 64) >> (from % 64);
+            // A bit for each place at which a run begins that is so long.
+            let (mut begins, mut length) = (here, 1);
+            while length < least {
+                let step = length.min(least - length);
+                begins &= begins >> step;
+                length += step;
+            }
+            let left = 64 - from % 64;
+            let begun = begins.trailing_zeros() as usize;
+            if begun >= left {
+                from += left;
+                continue;
+            }
+            let start = from + begun;
+            let end = self.end_of_run(start + least).min(part.end);
+            if start + least <= end {
+                runs.push(start..end);
+            }
+            from = end + 1;
+        }
+    }
+
+    /// The first place at one or behind it that has none.
+    fn end_of_run(&self, from: usize) -> usize {
+        let mut word = from / 64;
+        let mut others = !self.0.get(word).copied().unwrap_or_default() & (u64::MAX << (from % 64));
+        while others == 0 {
+            word += 1;
+            others = !self.0.get(word).copied().unwrap_or_default();
+        }
+        word * 64 + others.trailing_zeros() as usize
     }
 
     /// How many there are in a part of the text.
@@ -95,7 +149,8 @@ static KINDS: [u8; 256] = {
         let one = byte as u8;
         kinds[byte] = matches!(one, b'"' | b'\\') as u8
             | (one.is_ascii_digit() as u8) << 1
-            | (is_odd(one) as u8) << 2;
+            | (is_odd(one) as u8) << 2
+            | (is_token_byte(one) as u8) << 3;
         byte += 1;
     }
     kinds
@@ -131,32 +186,46 @@ mod avx2 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn kinds_of_64(bytes: &[u8; 64]) -> [u64; 3] {
+    fn kinds_of_64(bytes: &[u8; 64]) -> [u64; 4] {
         let (halves, _) = bytes.as_chunks::<32>();
         let [low, high] = [kinds(&halves[0]), kinds(&halves[1])];
-        [0, 1, 2].map(|kind| u64::from(low[kind]) | u64::from(high[kind]) << 32)
+        [0, 1, 2, 3].map(|kind| u64::from(low[kind]) | u64::from(high[kind]) << 32)
     }
 
-    /// The bits of 32 bytes: edges, digits, odd. Each byte's halves are looked up, and what both have
+    /// The bits of 32 bytes: edges, digits, odd, tokens. Each byte's halves are looked up, and what both have
     /// in common is what it is: comparisons with each would be made into steps byte by byte.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn kinds(bytes: &[u8; 32]) -> [u32; 3] {
+    fn kinds(bytes: &[u8; 32]) -> [u32; 4] {
         // SAFETY: 32 bytes are there to be read, and any place will do for an unaligned load.
         #[expect(unsafe_code, reason = "loads take pointers")]
-        let (bytes, lower, upper) = unsafe {
-            (
-                _mm256_loadu_si256(bytes.as_ptr().cast()),
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(LOWER.as_ptr().cast())),
-                _mm256_broadcastsi128_si256(_mm_loadu_si128(UPPER.as_ptr().cast())),
-            )
-        };
+        let bytes = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
         let half = _mm256_set1_epi8(0x0f);
         let low = _mm256_and_si256(bytes, half);
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
-        let groups =
-            _mm256_and_si256(_mm256_shuffle_epi8(lower, low), _mm256_shuffle_epi8(upper, high));
-        [of(groups, QUOTE | SLASH), of(groups, DIGIT), of(groups, SLASH | MARK | QUERY | BEYOND)]
+        let groups = |lower: &[u8; 16], upper: &[u8; 16]| {
+            _mm256_and_si256(
+                _mm256_shuffle_epi8(table(lower), low),
+                _mm256_shuffle_epi8(table(upper), high),
+            )
+        };
+        let kinds = groups(&LOWER, &UPPER);
+        let tokens = groups(&TOKEN_LOWER, &TOKEN_UPPER);
+        [
+            of(kinds, QUOTE | SLASH),
+            of(kinds, DIGIT),
+            of(kinds, SLASH | MARK | QUERY | BEYOND),
+            of(tokens, u8::MAX),
+        ]
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn table(halves: &[u8; 16]) -> __m256i {
+        // SAFETY: 16 bytes are there to be read, and any place will do for an unaligned load.
+        #[expect(unsafe_code, reason = "loads take pointers")]
+        let halves = unsafe { _mm_loadu_si128(halves.as_ptr().cast()) };
+        _mm256_broadcastsi128_si256(halves)
     }
 
     /// A bit for each byte that is in one of these groups.
@@ -197,6 +266,21 @@ mod avx2 {
         0,
         QUERY | 64,
     ];
+
+    /// For each upper half the group of those lower ones with which it is a byte of tokens.
+    static TOKEN_UPPER: [u8; 16] = [0, 0, 1, 2, 4, 8, 4, 16, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// The groups that each lower half is in.
+    static TOKEN_LOWER: [u8; 16] = {
+        let mut groups = [0; 16];
+        let mut byte = 0;
+        while byte < 128 {
+            if super::is_token_byte(byte) {
+                groups[(byte & 15) as usize] |= TOKEN_UPPER[(byte >> 4) as usize];
+            }
+            byte += 1;
+        }
+        groups
+    };
 }
 
 #[cfg(test)]
@@ -207,14 +291,39 @@ mod tests {
 
     proptest! {
         #[test]
-        fn vectors_and_the_portable_way_see_the_same(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn vectors_and_the_portable_way_see_the_same(
+            parts in prop::collection::vec((any::<u8>(), "[a-z0-9/+]{0,40}"), 0..16),
+        ) {
+            let text: Vec<u8> = parts
+                .iter()
+                .flat_map(|(byte, token)| std::iter::once(*byte).chain(token.bytes()))
+                .collect();
             let (mut fast, mut slow) = (Census::default(), Census::default());
             fast.take(&text);
             slow.take_portably(&text);
             prop_assert_eq!(&fast, &slow);
+            let is_token = |at: &usize| text.get(*at).is_some_and(|byte| is_token_byte(*byte));
+            for (start, least) in (0..text.len()).flat_map(|start| [(start, 3), (start, 12)]) {
+                let part = start..text.len() - start / 3;
+                let mut runs = Vec::new();
+                fast.tokens.add_runs(&part, least, &mut runs);
+                let mut all = Vec::new();
+                let mut at = part.start;
+                while at < part.end {
+                    let end = at + (at..part.end).take_while(is_token).count();
+                    all.extend((end - at >= least).then_some(at..end));
+                    at = end + 1;
+                }
+                prop_assert_eq!(runs, all);
+            }
             for start in 0..text.len() {
                 let is = |at: &usize| text[*at].is_ascii_digit();
                 prop_assert_eq!(fast.digits.next(start), (start..text.len()).find(is));
+                let mut few = (start..text.len()).filter(is).peekable();
+                let word = few.peek().map(|first| first / 64);
+                let last = few.clone().take_while(|at| Some(at / 64) == word).last();
+                let span = few.peek().zip(last).map(|(first, last)| *first..last + 1);
+                prop_assert_eq!(fast.digits.next_few(start, text.len()), span);
                 for end in start..text.len() {
                     let count = (start..end).filter(is).count();
                     prop_assert_eq!(fast.digits.count(&(start..end)), count);

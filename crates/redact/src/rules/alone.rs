@@ -7,7 +7,7 @@ use regex_automata::meta::Regex;
 use regex_automata::{Anchored, Input, PatternSet};
 
 use super::Rule;
-use super::pattern::{any_of, least};
+use super::pattern::{Bounds, any_of, bounds};
 use crate::scan::HitName;
 
 /// The rules that find such values, as one automaton.
@@ -22,7 +22,7 @@ impl Alone {
     pub(super) fn new(shapes: &[(usize, String)]) -> Option<Self> {
         let mut fits = vec![usize::MAX; MAX_BYTES + 1];
         for (_, shape) in shapes {
-            let (digits, shortest) = least(shape)?;
+            let Bounds { digits, shortest, .. } = bounds(shape)?;
             let longer = fits.iter_mut().skip(shortest);
             longer.for_each(|least| *least = digits.min(*least));
         }
@@ -37,7 +37,8 @@ impl Alone {
         let is_likely = digits > 0 && text.len() <= MAX_BYTES && self.fits[text.len()] <= digits;
         is_likely && {
             let bare = text.trim_end_matches('.').trim();
-            self.is_match(bare) || bare.split([' ', ',', ';']).any(|part| self.is_match(part))
+            let mut parts = bare.split(BETWEEN);
+            self.is_match(bare) || bare.contains(BETWEEN) && parts.any(|part| self.is_match(part))
         }
     }
 
@@ -58,7 +59,7 @@ impl Alone {
         }
         let mut spans = Vec::new();
         let mut at = start;
-        for part in bare.split([' ', ',', ';']) {
+        for part in bare.split(BETWEEN) {
             let span = at..at + part.len();
             at = span.end + 1;
             match self.name(rules, part) {
@@ -83,6 +84,8 @@ impl Alone {
     }
 }
 
+/// What stands between several values.
+const BETWEEN: [char; 3] = [' ', ',', ';'];
 /// Longer texts are more than one value.
 const MAX_BYTES: usize = 80;
 /// Shorter ones say too little.

@@ -17,10 +17,12 @@ use crate::limits::BACK_BYTES;
 use crate::prefilter::{Anchors, Need};
 
 mod alone;
+mod begin;
 mod builtin;
 mod everywhere;
 mod example;
 mod files;
+mod group;
 mod own;
 mod pattern;
 mod written;

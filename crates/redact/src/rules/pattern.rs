@@ -3,11 +3,14 @@
 
 use std::sync::OnceLock;
 
-use regex_automata::MatchKind;
 use regex_automata::meta::{Builder, Config, Regex};
 use regex_automata::util::syntax::{Config as Syntax, parse_with};
+use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
 use super::Fault;
+use super::begin::Begin;
+use super::group::Group;
 use crate::limits::PATTERN_MAX_BYTES;
 use crate::prefilter::Need;
 
@@ -15,19 +18,28 @@ use crate::prefilter::Need;
 pub(crate) struct Pattern {
     text: String,
     regex: OnceLock<Regex>,
-    need: OnceLock<Need>,
+    told: OnceLock<Told>,
+}
+
+/// What is known of a pattern without trying it.
+struct Told {
+    need: Need,
+    begin: Begin,
+    group: Group,
+    /// Fewest and most bytes, if any will do.
+    any: Option<(usize, usize)>,
 }
 
 impl Pattern {
     /// One that may be wrong: compiled at once.
     pub(super) fn written(text: String) -> Result<Self, Fault> {
         let regex = compiled(&text).ok_or(Fault::Shape)?;
-        Ok(Self { text, regex: regex.into(), need: OnceLock::new() })
+        Ok(Self { text, regex: regex.into(), told: OnceLock::new() })
     }
 
     /// One of those that Trailgate brings.
     pub(super) const fn builtin(text: String) -> Self {
-        Self { text, regex: OnceLock::new(), need: OnceLock::new() }
+        Self { text, regex: OnceLock::new(), told: OnceLock::new() }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -39,12 +51,43 @@ impl Pattern {
         self.regex.get_or_init(|| compiled(&self.text).expect("a built-in pattern compiles"))
     }
 
-    /// What all its matches have in them.
-    #[expect(clippy::expect_used, reason = "what has compiled, or will, can be parsed")]
-    pub(crate) fn need(&self) -> &Need {
-        let parsed = || parse_with(&self.text, &syntax()).expect("a pattern that compiles");
-        self.need.get_or_init(|| Need::of(&parsed()))
+    /// Where the match ends that begins where an input does, if one does.
+    pub(crate) fn end(&self, input: &Input<'_>) -> Option<usize> {
+        // What is checked in another way would be walked over byte by byte.
+        if let Some((least, most)) = self.told().any {
+            let left = input.end() - input.start();
+            return (left >= least).then_some(input.start() + left.min(most));
+        }
+        Some(self.regex().search_half(input)?.offset())
     }
+
+    /// What all its matches have in them.
+    pub(crate) fn need(&self) -> &Need {
+        &self.told().need
+    }
+
+    /// What they begin with.
+    pub(crate) fn begin(&self) -> &Begin {
+        &self.told().begin
+    }
+
+    /// Where its group is.
+    pub(crate) fn group(&self) -> Group {
+        self.told().group
+    }
+
+    #[expect(clippy::expect_used, reason = "what has compiled, or will, can be parsed")]
+    fn told(&self) -> &Told {
+        self.told.get_or_init(|| {
+            let parsed = parsed(&self.text).expect("a pattern that compiles");
+            let (begin, group) = (Begin::of(&parsed), Group::of(&parsed));
+            Told { need: Need::of(&parsed), begin, group, any: any(&parsed) }
+        })
+    }
+}
+
+pub(super) fn parsed(text: &str) -> Option<Hir> {
+    parse_with(text, &syntax()).ok()
 }
 
 /// One automaton over several patterns, which says of each whether it matches.
@@ -53,10 +96,37 @@ pub(super) fn any_of<P: AsRef<str>>(patterns: &[P], config: Config) -> Option<Re
     builder(config).build_many(patterns).ok()
 }
 
-/// How many digits each match of a pattern has at least, and how many bytes.
-pub(super) fn least(pattern: &str) -> Option<(usize, usize)> {
-    let parsed = parse_with(pattern, &syntax()).ok()?;
-    Some((Need::of(&parsed).digits(), parsed.properties().minimum_len()?))
+/// How many bytes a pattern takes at least and at most, if it takes any, and as many as there are.
+fn any(pattern: &Hir) -> Option<(usize, usize)> {
+    match pattern.kind() {
+        HirKind::Capture(capture) => any(&capture.sub),
+        HirKind::Repetition(Repetition { min, max: Some(max), greedy: true, sub }) => {
+            let HirKind::Class(Class::Bytes(class)) = sub.kind() else { return None };
+            let [all] = class.ranges() else { return None };
+            let is_any = (all.start(), all.end()) == (0, u8::MAX);
+            is_any.then_some((*min as usize, *max as usize))
+        }
+        _ => None,
+    }
+}
+
+/// What is the least of a match, and the most.
+pub(super) struct Bounds {
+    pub(super) digits: usize,
+    pub(super) shortest: usize,
+    /// None if there is no bound.
+    pub(super) longest: Option<usize>,
+}
+
+/// Those of each match of a pattern; none if it is no pattern.
+pub(super) fn bounds(pattern: &str) -> Option<Bounds> {
+    let parsed = parsed(pattern)?;
+    let properties = parsed.properties();
+    Some(Bounds {
+        digits: Need::of(&parsed).digits(),
+        shortest: properties.minimum_len()?,
+        longest: properties.maximum_len(),
+    })
 }
 
 fn compiled(text: &str) -> Option<Regex> {
@@ -75,4 +145,24 @@ fn builder(config: Config) -> Builder {
 
 fn syntax() -> Syntax {
     Syntax::new().unicode(false).utf8(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use regex_automata::Anchored;
+
+    use super::*;
+
+    #[test]
+    fn any_bytes_end_where_the_automaton_says() {
+        for shape in ["((?s-u:.{2,5}))", "(?s-u:.{3})", "(?-u:.{2,5})", "(?s-u:.{2,5}?)"] {
+            let pattern = Pattern::written(shape.to_owned()).unwrap();
+            for text in ["", "a", "ab", "a\nc", "abcdefgh"] {
+                let input = Input::new(text).anchored(Anchored::Yes);
+                let end = pattern.regex().search_half(&input).map(|end| end.offset());
+                assert_eq!(pattern.end(&input), end, "{shape} in {text:?}");
+            }
+        }
+        assert_eq!(any(&parsed("((?s-u:.{2,5}))").unwrap()), Some((2, 5)));
+    }
 }
