@@ -20,6 +20,7 @@ mod scan;
 mod shape;
 mod sse;
 mod stream;
+mod table;
 mod text;
 mod token;
 

@@ -12,10 +12,11 @@ use crate::pem;
 use crate::prefilter::Block;
 use crate::redacted::{Out, Redacted, Withheld};
 use crate::rules::{Class, Rules, Severity};
-use crate::scan::{self, HitName, resolve, scan};
+use crate::scan::{self, Hit, HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
-use crate::token::TokenKey;
+use crate::table::Table;
+use crate::token::{FORGED, TokenKey, is_tokens};
 
 /// Masks texts under one set of rules and one token key. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
+    forged: Arc<str>,
 }
 
 impl Redactor {
@@ -45,6 +47,7 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
+            forged: FORGED.into(),
         };
         Self { rules, key, names }
     }
@@ -68,7 +71,9 @@ impl Redactor {
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Redacted<'a> {
         let mut out = Out::default();
-        let mut spans = resolve(&scan(&self.rules, text));
+        let mut hits = self.scan(text);
+        Table::default().scan(self, text, &mut hits);
+        let mut spans = resolve(&hits);
         if spans.is_empty() {
             spans = self.alone(text);
         }
@@ -182,7 +187,15 @@ impl Redactor {
             (is_scheme && text.len() > scheme.len()).then_some(scheme.len())
         });
         let span = scheme.unwrap_or(0)..text.len();
-        let spans = resolve(&scan(&self.rules, text));
+        let mut hits = self.scan(text);
+        if is_tokens(&text[span.clone()]) {
+            // What was masked stands, but for what only looks so.
+            hits.retain(|hit| hit.name == HitName::Named(FORGED));
+            let mut out = Out::default();
+            self.spans_into(text, 0..text.len(), &resolve(&hits), &mut out);
+            return Redacted::of(text, out);
+        }
+        let spans = resolve(&hits);
         let name = spans.iter().find(|(found, _)| *found == span).map(|(_, name)| *name);
         let mut out = Out::default();
         let name = name.unwrap_or(HitName::Named(class.rule()));
@@ -230,8 +243,16 @@ impl Redactor {
         out.replace(&rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
     }
 
-    pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
-        scan(&self.rules, text)
+    /// What is found in a text by the rules, and what has the form of a token that this key did not make.
+    pub(crate) fn scan(&self, text: &str) -> Vec<Hit> {
+        let mut hits = scan(&self.rules, text);
+        hits.extend(self.key.forged(text).into_iter().map(|token| Hit {
+            whole: token.clone(),
+            secret: token,
+            name: HitName::Named(FORGED),
+            holds: true,
+        }));
+        hits
     }
 
     /// The spans in a whole text that is a value and nothing else.
@@ -247,6 +268,7 @@ impl Redactor {
                 _ if word == &*self.names.password => &self.names.password,
                 _ if word == &*self.names.code => &self.names.code,
                 _ if word == HELD => &self.names.held,
+                _ if word == FORGED => &self.names.forged,
                 _ => &self.names.secret,
             },
         }
@@ -280,14 +302,46 @@ mod tests {
         let masked = redactor.text(clear).text.into_owned();
         assert!(masked.contains("[password:") && masked.contains("[email:"), "{masked}");
         assert_eq!(redactor.text(&masked).text, masked);
-        for token in ["[password:1f0c9a77]", "[github_token:1f0c9a77]", "[secret:1f0c9a77]"] {
-            assert_eq!(redactor.text(token).text, token);
+        for rule in ["password", "github_token", "secret"] {
+            let token = &redactor.key.token(rule, "hunter2");
+            assert_eq!(redactor.text(token).text, *token);
             assert_eq!(
                 redactor.url(&format!("/x?token={token}")).text,
                 format!("/x?token={token}")
             );
         }
         assert_ne!(redactor.text("[password:hunter2-hunter2]").text, "[password:hunter2-hunter2]");
+        let json = r#"{"password":"Bearer hunter2 hunter2"}"#;
+        let masked = redactor.json(json).text.into_owned();
+        assert_eq!(redactor.json(&masked).text, masked);
+    }
+
+    #[test]
+    fn a_forged_token_is_marked_in_every_shape_and_the_mark_stands() {
+        let redactor = Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]));
+        let genuine = redactor.key.token("github_token", "hunter2");
+        let other = TokenKey::new(&[8; 32]).token("github_token", "hunter2");
+        for forged in [&other, "[password:01234567.89abcdef]", "[github_token:1f0c9a77]"] {
+            for (shape, text) in [
+                (Shape::Text, format!("so {forged} it {genuine} is")),
+                (Shape::Text, format!("password={forged} {genuine}")),
+                (
+                    Shape::Json,
+                    format!(r#"{{"a":"x{forged}","b":["{genuine}"],"password":"{forged}"}}"#),
+                ),
+                (Shape::Json, format!(r#"{{"authorization":"Bearer {forged}","x":"{genuine}"}}"#)),
+                (Shape::Form, format!("a={forged}&token={forged}&x={genuine}")),
+                (Shape::Sse, format!("data: {{\"a\":\"{forged}\"}}\ndata: {genuine}\n\n")),
+                (Shape::Text, format!("id,password\n1,{forged}\n{genuine},{genuine}")),
+            ] {
+                let masked = redactor.body(shape.clone(), &text);
+                assert!(!masked.text.contains(forged), "{}", masked.text);
+                assert!(masked.text.contains("[forged:"), "{}", masked.text);
+                assert!(masked.text.contains(&genuine), "{}", masked.text);
+                assert!(masked.findings.iter().all(|finding| &*finding.rule == FORGED));
+                assert_eq!(redactor.body(shape, &masked.text).text, masked.text);
+            }
+        }
     }
 
     #[test]

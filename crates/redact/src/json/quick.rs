@@ -7,12 +7,14 @@ use crate::key_name::NameClass;
 use crate::limits::{HOLD_MAX_BYTES, NAME_MAX_BYTES};
 use crate::prefilter::Block;
 use crate::redactor::Redactor;
+use crate::table::{Marks, begins_table};
 
 /// A way through a document from where its place is known.
 pub(super) struct Quick<'a, 'b> {
     redactor: &'a Redactor,
     raw: &'b str,
     block: Block<'b>,
+    marks: Marks,
 }
 
 /// How far it went.
@@ -43,7 +45,7 @@ impl<'a> Way<'a> {
 
 impl<'a, 'b> Quick<'a, 'b> {
     pub(super) fn new(redactor: &'a Redactor, raw: &'b str) -> Self {
-        Self { redactor, raw, block: redactor.block(raw) }
+        Self { redactor, raw, block: redactor.block(raw), marks: Marks::new(raw) }
     }
 
     /// Passes as much from `from` on as is certain to stay as it is; says up to where.
@@ -63,12 +65,14 @@ impl<'a, 'b> Quick<'a, 'b> {
         match byte {
             b'"' => return self.string(place, way),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => return self.word(place, way),
+            b'[' if self.may_begin_token(way.at) => return false,
             b'{' | b'[' => {
-                place.open_as(place.class_of_value(way.said()), *byte == b'[');
+                let class = place.class_of_value(way.said());
+                place.open_as(way.key.as_ref().map(|key| key.name), class, *byte == b'[');
                 way.key = None;
             }
             b'}' | b']' if way.key.is_none() => place.close(),
-            b',' if way.key.is_none() => {}
+            b',' if way.key.is_none() => place.next_element(),
             b' ' | b'\t' | b'\n' | b'\r' => {}
             _ => return false,
         }
@@ -111,15 +115,19 @@ impl<'a, 'b> Quick<'a, 'b> {
     fn is_plain_value(&mut self, place: &mut Place, way: &Way<'b>, content: &Content<'b>) -> bool {
         // What it says of a field beside it.
         let is_name = way.key.as_ref().is_some_and(|key| NAME_KEYS.contains(&key.name));
+        let is_column = place.names_column(way.key.as_ref().map(|key| key.name));
         let is_plain = place.class_of_value(way.said()).is_none()
             && !is_nested(content.text)
-            && !(is_name && content.is_escaped)
+            && !((is_name || is_column) && content.is_escaped)
             && self.is_quiet(content, way.at + 1);
         if is_plain
             && is_name
             && let Some(level) = place.levels.last_mut()
         {
             level.named = self.redactor.classify(content.text);
+        }
+        if is_plain && is_column {
+            place.learn_column(self.redactor, content.text);
         }
         is_plain
     }
@@ -136,7 +144,9 @@ impl<'a, 'b> Quick<'a, 'b> {
     }
 
     fn is_quiet(&mut self, content: &Content<'_>, from: usize) -> bool {
-        self.redactor.is_quiet(&mut self.block, content.text, from, content.is_escaped)
+        !self.marks.has_any(&(from..from + content.text.len()))
+            && !(content.is_escaped && begins_table(self.redactor, content.text))
+            && self.redactor.is_quiet(&mut self.block, content.text, from, content.is_escaped)
     }
 
     /// The content of the string that begins with a quote at `at`, if it ends in this text and is no
@@ -160,6 +170,14 @@ impl<'a, 'b> Quick<'a, 'b> {
             is_escaped = true;
             from = edge + 2;
         }
+    }
+
+    /// Whether a bracket may be a token's, that stands outside of strings.
+    fn may_begin_token(&self, at: usize) -> bool {
+        let behind = &self.raw.as_bytes()[at + 1..];
+        let is_word =
+            || ["true", "false", "null"].iter().any(|word| behind.starts_with(word.as_bytes()));
+        behind.first().is_none_or(|byte| byte.is_ascii_lowercase() && !is_word())
     }
 
     fn behind_blanks(&self, from: usize) -> usize {
