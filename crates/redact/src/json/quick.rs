@@ -144,8 +144,10 @@ impl<'a, 'b> Quick<'a, 'b> {
     }
 
     fn is_quiet(&mut self, content: &Content<'_>, from: usize) -> bool {
-        !self.marks.has_any(&(from..from + content.text.len()))
-            && !(content.is_escaped && begins_table(self.redactor, content.text))
+        let is_marked = self.marks.has_any(&(from..from + content.text.len()));
+        let may_be_table = content.is_escaped && begins_table(self.redactor, content.text);
+        !is_marked
+            && !may_be_table
             && self.redactor.is_quiet(&mut self.block, content.text, from, content.is_escaped)
     }
 

@@ -264,7 +264,7 @@ impl Rows {
         let end = match (quote, self.form) {
             (Some(quote), _) => self.quote_end(text, at..reach, quote),
             (None, Form::Lines { separator, .. }) => {
-                memchr::memchr3(separator, b'\n', b'\r', text[at..reach].as_bytes())
+                memchr::memchr3(separator, b'\n', b'\r', &text.as_bytes()[at..reach])
                     .map(|end| at + end)
             }
             (None, Form::Tuples) => Some(at),
