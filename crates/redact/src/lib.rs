@@ -20,16 +20,17 @@ mod scan;
 mod shape;
 mod sse;
 mod stream;
+mod table;
 mod text;
 mod token;
 
 pub use open::Wrapping;
-pub use redacted::{Finding, Out, Redacted, Withheld};
+pub use redacted::{Finding, Length, Out, Redacted, Withheld};
 pub use redactor::Redactor;
 pub use rules::{Class, Fault, OwnRules, RuleFiles, Rules, RulesError, Severity};
 pub use shape::Shape;
 pub use stream::{StreamError, StreamRedactor};
-pub use token::TokenKey;
+pub use token::{TokenKey, hash_of};
 
 #[cfg(test)]
 #[path = "../examples/encodings/mod.rs"]

@@ -27,6 +27,11 @@ pub(crate) const NESTING_MAX: usize = 4;
 /// Containers of which a walk remembers what they are; deeper ones are objects without names.
 pub(crate) const DEPTH_MAX: usize = 256;
 
+/// Columns of one result set whose names say that they are secret, and result sets one in the other of
+/// which they are remembered: real ones have a few, and one.
+pub(crate) const SECRET_COLUMNS_MAX: usize = 64;
+pub(crate) const TABLES_MAX: usize = 4;
+
 /// Longest field name that is compared with the names of secrets.
 pub(crate) const NAME_MAX_BYTES: usize = 256;
 

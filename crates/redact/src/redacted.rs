@@ -18,7 +18,29 @@ pub struct Finding {
     pub severity: Severity,
     /// Where its replacement begins in the masked text, in bytes.
     pub start: usize,
+    /// How long it was.
+    pub length: Length,
 }
+
+/// How long something was, as a bucket of bytes: the length itself may tell what it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Length(u8);
+
+impl Length {
+    pub(crate) fn of(text: &str) -> Self {
+        let bucket = LENGTHS.iter().position(|(longest, _)| text.len() <= *longest);
+        Self(u8::try_from(bucket.unwrap_or(LENGTHS.len())).unwrap_or_default())
+    }
+
+    /// The bucket: `1-8`, `9-16`, `17-32`, `33-64`, `65-128` or `129-`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        LENGTHS.get(usize::from(self.0)).map_or("129-", |(_, word)| word)
+    }
+}
+
+const LENGTHS: [(usize, &str); 5] =
+    [(8, "1-8"), (16, "9-16"), (32, "17-32"), (64, "33-64"), (128, "65-128")];
 
 /// Masked text. Borrowed where nothing was found: clean text passes byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,10 +144,14 @@ impl Out {
         encode(&redacted.text[done..], &mut self.text);
     }
 
-    pub(crate) fn replace(&mut self, rule: &Arc<str>, about: (Class, Severity), token: &str) {
-        let (class, severity) = about;
+    pub(crate) fn replace(
+        &mut self,
+        rule: &Arc<str>,
+        (class, severity, length): (Class, Severity, Length),
+        token: &str,
+    ) {
         let start = self.text.len();
-        self.findings.push(Finding { rule: Arc::clone(rule), class, severity, start });
+        self.findings.push(Finding { rule: Arc::clone(rule), class, severity, start, length });
         self.text.push_str(token);
     }
 }

@@ -10,12 +10,13 @@ use crate::limits::NESTING_MAX;
 use crate::name_memo::remembered;
 use crate::pem;
 use crate::prefilter::Block;
-use crate::redacted::{Out, Redacted, Withheld};
+use crate::redacted::{Length, Out, Redacted, Withheld};
 use crate::rules::{Class, Rules, Severity};
-use crate::scan::{self, HitName, resolve, scan};
+use crate::scan::{self, Hit, HitName, resolve, scan};
 use crate::shape::{Shape, looks_like_json};
 use crate::stream::{StreamError, StreamRedactor};
-use crate::token::TokenKey;
+use crate::table::Table;
+use crate::token::{FORGED, TokenKey, is_tokens};
 
 /// Masks texts under one set of rules and one token key. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ struct Names {
     code: Arc<str>,
     secret: Arc<str>,
     held: Arc<str>,
+    forged: Arc<str>,
 }
 
 impl Redactor {
@@ -45,6 +47,7 @@ impl Redactor {
             code: NameClass::Code.rule().into(),
             secret: NameClass::Secret.rule().into(),
             held: HELD.into(),
+            forged: FORGED.into(),
         };
         Self { rules, key, names }
     }
@@ -73,7 +76,10 @@ impl Redactor {
     /// Masks a part of a block, which begins at `from`, as a text of its own.
     fn part<'a>(&self, block: &mut Block<'_>, text: &'a str, from: usize) -> Redacted<'a> {
         let mut out = Out::default();
-        let mut spans = resolve(&scan::scan_part(&self.rules, block, text, from));
+        let mut hits = scan::scan_part(&self.rules, block, text, from);
+        hits.extend(self.forged(text));
+        Table::default().scan(self, text, &mut hits);
+        let mut spans = resolve(&hits);
         if spans.is_empty() {
             spans = self.alone(text);
         }
@@ -201,7 +207,15 @@ impl Redactor {
             (is_scheme && text.len() > scheme.len()).then_some(scheme.len())
         });
         let span = scheme.unwrap_or(0)..text.len();
-        let spans = resolve(&scan(&self.rules, text));
+        let mut hits = self.scan(text);
+        if is_tokens(&text[span.clone()]) {
+            // What was masked stands, but for what only looks so.
+            hits.retain(|hit| hit.name == HitName::Named(FORGED));
+            let mut out = Out::default();
+            self.spans_into(text, 0..text.len(), &resolve(&hits), &mut out);
+            return Redacted::of(text, out);
+        }
+        let spans = resolve(&hits);
         let name = spans.iter().find(|(found, _)| *found == span).map(|(_, name)| *name);
         let mut out = Out::default();
         let name = name.unwrap_or(HitName::Named(class.rule()));
@@ -232,7 +246,7 @@ impl Redactor {
 
     pub(crate) fn replace(&self, name: HitName, secret: &str, out: &mut Out) {
         let rule = self.name(name);
-        let about = match name {
+        let (class, severity) = match name {
             HitName::Rule(index) => {
                 let rule = &self.rules.rules[index];
                 (rule.class, rule.severity)
@@ -240,17 +254,32 @@ impl Redactor {
             HitName::Pem => (Class::Credential, Severity::Critical),
             HitName::Named(_) => (Class::Credential, Severity::High),
         };
-        out.replace(rule, about, &self.key.token(rule, secret));
+        let about = (class, severity, Length::of(secret));
+        out.replace(rule, about, &self.key.token(rule, class, secret));
     }
 
     /// Says that something was left out.
     pub(crate) fn withhold(&self, why: Withheld, out: &mut Out) {
         let rule: Arc<str> = why.code().into();
-        out.replace(&rule, (Class::Credential, Severity::High), &format!("[withheld:{rule}]"));
+        let about = (Class::Credential, Severity::High, Length::default());
+        out.replace(&rule, about, &format!("[withheld:{rule}]"));
     }
 
-    pub(crate) fn scan(&self, text: &str) -> Vec<crate::scan::Hit> {
-        scan(&self.rules, text)
+    /// What is found in a text by the rules, and what only looks like a token.
+    pub(crate) fn scan(&self, text: &str) -> Vec<Hit> {
+        let mut hits = scan(&self.rules, text);
+        hits.extend(self.forged(text));
+        hits
+    }
+
+    /// What has the form of a token that this key did not make.
+    fn forged(&self, text: &str) -> impl Iterator<Item = Hit> {
+        self.key.forged(text).into_iter().map(|token| Hit {
+            whole: token.clone(),
+            secret: token,
+            name: HitName::Named(FORGED),
+            holds: true,
+        })
     }
 
     /// The spans in a whole text that is a value and nothing else.
@@ -266,6 +295,7 @@ impl Redactor {
                 _ if word == &*self.names.password => &self.names.password,
                 _ if word == &*self.names.code => &self.names.code,
                 _ if word == HELD => &self.names.held,
+                _ if word == FORGED => &self.names.forged,
                 _ => &self.names.secret,
             },
         }
@@ -299,14 +329,48 @@ mod tests {
         let masked = redactor.text(clear).text.into_owned();
         assert!(masked.contains("[password:") && masked.contains("[email:"), "{masked}");
         assert_eq!(redactor.text(&masked).text, masked);
-        for token in ["[password:1f0c9a77]", "[github_token:1f0c9a77]", "[secret:1f0c9a77]"] {
-            assert_eq!(redactor.text(token).text, token);
+        for rule in ["password", "github_token", "secret"] {
+            let token = &redactor.key.token(rule, Class::Credential, "hunter2");
+            assert_eq!(redactor.text(token).text, *token);
             assert_eq!(
                 redactor.url(&format!("/x?token={token}")).text,
                 format!("/x?token={token}")
             );
         }
         assert_ne!(redactor.text("[password:hunter2-hunter2]").text, "[password:hunter2-hunter2]");
+        let json = r#"{"password":"Bearer hunter2 hunter2"}"#;
+        let masked = redactor.json(json).text.into_owned();
+        assert_eq!(redactor.json(&masked).text, masked);
+    }
+
+    #[test]
+    fn a_forged_token_is_marked_in_every_shape_and_the_mark_stands() {
+        let redactor = Redactor::new(Rules::builtin(), TokenKey::new(&[7; 32]));
+        let genuine = redactor.key.token("github_token", Class::Credential, "hunter2");
+        let other = TokenKey::new(&[8; 32]).token("github_token", Class::Credential, "hunter2");
+        for forged in
+            [&other, "[password:0123456701234567012345670123.89abcdef]", "[github_token:1f0c9a77]"]
+        {
+            for (shape, text) in [
+                (Shape::Text, format!("so {forged} it {genuine} is")),
+                (Shape::Text, format!("password={forged} {genuine}")),
+                (
+                    Shape::Json,
+                    format!(r#"{{"a":"x{forged}","b":["{genuine}"],"password":"{forged}"}}"#),
+                ),
+                (Shape::Json, format!(r#"{{"authorization":"Bearer {forged}","x":"{genuine}"}}"#)),
+                (Shape::Form, format!("a={forged}&token={forged}&x={genuine}")),
+                (Shape::Sse, format!("data: {{\"a\":\"{forged}\"}}\ndata: {genuine}\n\n")),
+                (Shape::Text, format!("id,password\n1,{forged}\n{genuine},{genuine}")),
+            ] {
+                let masked = redactor.body(shape.clone(), &text);
+                assert!(!masked.text.contains(forged), "{}", masked.text);
+                assert!(masked.text.contains("[forged:"), "{}", masked.text);
+                assert!(masked.text.contains(&genuine), "{}", masked.text);
+                assert!(masked.findings.iter().all(|finding| &*finding.rule == FORGED));
+                assert_eq!(redactor.body(shape, &masked.text).text, masked.text);
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::pem::{Ends, body_end};
 use crate::redacted::Out;
 use crate::redactor::{HELD, Redactor};
 use crate::scan::{Hit, HitName, resolve};
+use crate::table::Table;
 
 /// The state of a text between two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub(crate) struct TextStream {
     is_begun: bool,
     /// The beginning of a secret came out masked; its rest is to be dropped.
     open: Option<Open>,
+    /// In which column of a table `held` begins.
+    #[serde(default)]
+    table: Table,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,10 +44,12 @@ impl TextStream {
     /// Takes a piece; `done` says that it is the last.
     pub(crate) fn push(&mut self, redactor: &Redactor, piece: &str, done: bool, out: &mut Out) {
         self.held.push_str(piece);
-        if !self.drop_open(done) || (!done && self.held.len() < self.look_at.max(WINDOW_BYTES)) {
+        if !self.drop_open(redactor, done)
+            || (!done && self.held.len() < self.look_at.max(WINDOW_BYTES))
+        {
             return;
         }
-        let hits = redactor.scan(&self.held);
+        let hits = self.scan(redactor);
         let cut = if done { self.held.len() } else { self.cut(&hits) };
         if cut <= self.seen {
             self.look_at = self.held.len() + self.held.len() / 8 + 1;
@@ -54,7 +60,7 @@ impl TextStream {
             spans = redactor.alone(&self.held);
         }
         redactor.spans_into(&self.held, self.seen..cut, &spans, out);
-        self.held.drain(..cut);
+        self.drain(redactor, cut);
         (self.seen, self.look_at, self.is_begun) = (0, 0, true);
         if done {
             *self = Self::default();
@@ -68,7 +74,7 @@ impl TextStream {
             return;
         }
         self.is_begun = true;
-        let hits = redactor.scan(&self.held);
+        let hits = self.scan(redactor);
         let mut spans = resolve(&hits);
         let length = self.held.len();
         let begun = hits.iter().find(|hit| hit.name == HitName::Pem && hit.whole.end == length);
@@ -87,10 +93,38 @@ impl TextStream {
             }
         }
         redactor.spans_into(&self.held, self.seen..length, &spans, out);
-        let keep = if self.open.is_some() { 0 } else { SEEN_BYTES };
+        self.keep_end(redactor);
+        (self.seen, self.look_at) = (self.held.len(), 0);
+    }
+
+    /// Keeps of what came out what the rest belongs to: which column it is in, or else the end.
+    fn keep_end(&mut self, redactor: &Redactor) {
+        let length = self.held.len();
+        let mut table = self.table.clone();
+        table.advance(redactor, &self.held, length);
+        let is_none = table == Table::Outside && self.open.is_none();
+        let keep = if is_none { SEEN_BYTES } else { 0 };
         let kept = self.held.ceil_char_boundary(length.saturating_sub(keep));
         self.held.drain(..kept);
-        (self.seen, self.look_at) = (self.held.len(), 0);
+        self.table = table;
+    }
+
+    fn scan(&self, redactor: &Redactor) -> Vec<Hit> {
+        let mut hits = redactor.scan(&self.held);
+        self.table.scan(redactor, &self.held, &mut hits);
+        hits
+    }
+
+    /// Forgets what came out.
+    fn drain(&mut self, redactor: &Redactor, to: usize) {
+        self.table.advance(redactor, &self.held, to);
+        self.held.drain(..to);
+    }
+
+    /// Drops what belongs to a secret that came out masked: what follows it says nothing of it.
+    fn drop(&mut self, redactor: &Redactor, to: usize) {
+        self.table.advance(redactor, &self.held[..to], to);
+        self.held.drain(..to);
     }
 
     /// Whether something waits to come out.
@@ -139,7 +173,7 @@ impl TextStream {
     }
 
     /// Drops what belongs to an open secret; false if that is all there is.
-    fn drop_open(&mut self, done: bool) -> bool {
+    fn drop_open(&mut self, redactor: &Redactor, done: bool) -> bool {
         let end = match self.open {
             None => return true,
             Some(Open::Run) => {
@@ -155,10 +189,10 @@ impl TextStream {
         };
         match end {
             Some(end) => {
-                self.held.drain(..end);
+                self.drop(redactor, end);
                 self.open = None;
             }
-            None if self.open == Some(Open::Run) => self.held.clear(),
+            None if self.open == Some(Open::Run) => self.drop(redactor, self.held.len()),
             None => {}
         }
         if done && end.is_none() {

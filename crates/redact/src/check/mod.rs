@@ -46,6 +46,11 @@ impl Check {
         }
     }
 
+    /// Its word.
+    pub(crate) const fn word(self) -> &'static str {
+        self.word
+    }
+
     /// Whether the scan makes it.
     pub(crate) fn is_assignment(self) -> bool {
         matches!(self.by, By::Scan)
@@ -85,6 +90,7 @@ const CHECKS: &[(&str, By)] = &[
     ("not_placeholder", By::Value(|v| !is_placeholder(v))),
     ("password", By::Value(random::is_password)),
     ("jwt", By::Value(is_jwt)),
+    ("not_uuid_key", By::Value(|v| !has_uuid_key(v))),
     ("basic", By::Value(|v| decode_base64(v).is_some_and(|clear| clear.contains(&b':')))),
     ("email", By::Value(is_email)),
     ("payment_card", By::Place(card::payment_card)),
@@ -105,6 +111,10 @@ const CHECKS: &[(&str, By)] = &[
     ("base58", By::Value(wallet::is_base58)),
     ("bech32", By::Value(wallet::is_bech32)),
 ];
+
+/// Digits of base64 that say the first bytes of a key, and where it begins in what they stand for.
+const KEY_DIGITS: usize = 44;
+const KEY_START: usize = 6;
 
 fn has_digit(value: &str) -> bool {
     value.bytes().any(|byte| byte.is_ascii_digit())
@@ -129,6 +139,13 @@ fn is_jwt(value: &str) -> bool {
             .any(|name| memchr::memmem::find(&header, name).is_some())
     };
     header.is_some_and(names)
+}
+
+/// Whether what is encoded is `{"k":"…` with a UUID: the name of a report that anybody may see, where a
+/// key of Grafana's begins likewise.
+fn has_uuid_key(value: &str) -> bool {
+    let key = value.get(..KEY_DIGITS).and_then(decode_base64).unwrap_or_default();
+    [8, 13, 18, 23].iter().all(|dash| key.get(KEY_START + dash) == Some(&b'-'))
 }
 
 /// Names of pictures and modules look like addresses: `logo@2x.png`.

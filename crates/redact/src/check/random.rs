@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::has_digit;
-use crate::token::is_token;
+use crate::token::is_tokens;
 
 /// Shannon entropy in bits for each byte.
 fn entropy(value: &str) -> f64 {
@@ -186,7 +186,7 @@ fn is_uuid(value: &str) -> bool {
 pub(crate) fn is_placeholder(value: &str) -> bool {
     let enclosed = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let first = value.as_bytes().first();
-    is_token(value)
+    is_tokens(value)
         || enclosed("${", "}")
         || enclosed("{{", "}}")
         || enclosed("{", "}")
@@ -215,7 +215,13 @@ mod tests {
 
     #[test]
     fn placeholders_are_told_from_secrets() {
-        for text in ["${PASSWORD}", "<token>", "********", "$DB_PASSWORD", "[password:0a1b2c3d]"] {
+        for text in [
+            "${PASSWORD}",
+            "<token>",
+            "********",
+            "$DB_PASSWORD",
+            "[password:0a1b2c3d0a1b2c3d0a1b2c3d0a1b.0a1b2c3d]",
+        ] {
             assert!(is_placeholder(text), "{text}");
         }
         for text in ["hunter2", "$ecret1", "0000"] {

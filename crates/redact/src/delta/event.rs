@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delta::fields::{Delta, deltas};
 use crate::json::escape::{escape_into, unescape};
-use crate::redacted::{Finding, Out};
+use crate::redacted::{Finding, Length, Out};
 use crate::redactor::Redactor;
 use crate::rules::{Class, Severity};
 use crate::sse::SseStream;
@@ -34,6 +34,9 @@ pub(super) struct Token {
     rule: String,
     class: Class,
     severity: Severity,
+    /// What an older version kept does not say it.
+    #[serde(default)]
+    length: Length,
     /// Where it stands in what a piece becomes.
     at: Range<usize>,
 }
@@ -110,8 +113,8 @@ fn told(tokens: Vec<(Token, String)>, inner: Out, out: &mut Out) {
         let start = found.unwrap_or(from);
         from = found.map_or(from, |at| at + text.len());
         if !findings.iter().any(|finding| finding.start == start) {
-            let Token { rule, class, severity, .. } = token;
-            findings.push(Finding { rule: rule.into(), class, severity, start });
+            let Token { rule, class, severity, length, .. } = token;
+            findings.push(Finding { rule: rule.into(), class, severity, start, length });
         }
     }
     findings.sort_by_key(|finding| finding.start);
@@ -123,8 +126,8 @@ fn told(tokens: Vec<(Token, String)>, inner: Out, out: &mut Out) {
 impl Token {
     /// What was found, replaced here.
     pub(super) fn new(finding: &Finding, at: Range<usize>) -> Self {
-        let Finding { rule, class, severity, .. } = finding;
-        Self { rule: rule.to_string(), class: *class, severity: *severity, at }
+        let Finding { rule, class, severity, length, .. } = finding;
+        Self { rule: rule.to_string(), class: *class, severity: *severity, length: *length, at }
     }
 }
 

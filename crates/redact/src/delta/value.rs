@@ -10,6 +10,7 @@ use crate::limits::{SEEN_BYTES, VALUE_STEP_BYTES, VALUE_TAIL_BYTES};
 use crate::redacted::Out;
 use crate::redactor::{HELD, Redactor};
 use crate::scan::{Hit, HitName, resolve};
+use crate::table::Table;
 
 /// Which piece: the event's number, and which of those in it.
 pub(super) type Place = (usize, usize);
@@ -95,7 +96,8 @@ impl Value {
             return;
         }
         self.look_at = self.text.len() + VALUE_STEP_BYTES;
-        let hits = redactor.scan(&self.text);
+        let mut hits = redactor.scan(&self.text);
+        Table::Outside.scan(redactor, &self.text, &mut hits);
         let count = match cut {
             Cut::End | Cut::Forced => self.pieces.len(),
             Cut::Open => self.certain(&hits),

@@ -36,7 +36,8 @@ impl<'a> Segment<'a> {
         if self.is_json {
             let end = self.text.trim_ascii_end();
             if end.is_empty() || end.ends_with(|c| is_punctuation(c as u8)) {
-                return bytes.len();
+                // A bracket may be a token's, which is one with it only.
+                return bytes.len() - usize::from(bytes.last() == Some(&b'['));
             }
             // A number before a blank could be the first group of a longer one.
             let marks = bytes[..word].iter().rposition(|byte| is_punctuation(*byte));

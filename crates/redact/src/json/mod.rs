@@ -20,6 +20,9 @@ use crate::text::TextStream;
 mod bare;
 pub(crate) mod escape;
 mod quick;
+mod result_set;
+
+use result_set::{Columns, Role};
 
 /// The state of a JSON text between two pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +61,14 @@ struct Level {
     within: Option<NameClass>,
     /// What `"name": "password"` says of a `"value"` beside it.
     named: Option<NameClass>,
+    /// What it is of a result set, and of its columns what was said in it.
+    #[serde(default)]
+    role: Role,
+    #[serde(default)]
+    columns: Option<Columns>,
+    /// How many elements ended in it, where that matters.
+    #[serde(default)]
+    index: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +300,7 @@ impl Place {
         }
         // Without a key it is an element, or else the name of a field, which stays.
         let is_value = self.deeper > 0 || self.levels.last().is_none_or(|level| level.is_array);
-        self.within().filter(|_| is_value)
+        self.within().filter(|_| is_value).or_else(|| self.column())
     }
 
     /// What the keys around the place say of all that is within.
@@ -299,6 +310,9 @@ impl Place {
     }
 
     fn pass_string(&mut self, redactor: &Redactor, text: &str) {
+        if self.names_column(self.key.as_deref()) {
+            self.learn_column(redactor, text);
+        }
         let Some(key) = self.key.take() else {
             self.last =
                 Some(text[..text.floor_char_boundary(text.len().min(NAME_MAX_BYTES))].to_owned());
@@ -313,15 +327,24 @@ impl Place {
 
     fn open(&mut self, redactor: &Redactor, is_array: bool) {
         let class = self.class(redactor);
-        (self.key, self.last) = (None, None);
-        self.open_as(class, is_array);
+        let key = self.key.take();
+        self.last = None;
+        self.open_as(key.as_deref(), class, is_array);
     }
 
-    /// Opens a container of which the place says this.
-    fn open_as(&mut self, class: Option<NameClass>, is_array: bool) {
+    /// Opens a container behind a key, of which the place says this.
+    fn open_as(&mut self, key: Option<&str>, class: Option<NameClass>, is_array: bool) {
         let within = class.or(self.within());
         if self.levels.len() < DEPTH_MAX {
-            self.levels.push(Level { is_array, within, named: None });
+            let role = self.role(key, is_array);
+            self.levels.push(Level {
+                is_array,
+                within,
+                named: None,
+                role,
+                columns: None,
+                index: 0,
+            });
         } else {
             self.deeper += 1;
             self.deeper_within = self.deeper_within.or(within.map(|class| (self.deeper, class)));
@@ -334,7 +357,12 @@ impl Place {
             self.deeper -= 1;
             self.deeper_within = self.deeper_within.filter(|(begun, _)| *begun <= self.deeper);
         } else {
-            self.levels.pop();
+            let closed = self.levels.pop();
+            if let Some(closed) = closed
+                && (closed.role == Role::Names || closed.columns.is_some())
+            {
+                self.take_columns(closed);
+            }
         }
     }
 
@@ -344,6 +372,16 @@ impl Place {
 
     fn comma(&mut self) {
         (self.key, self.last) = (None, None);
+        self.next_element();
+    }
+
+    fn next_element(&mut self) {
+        if self.deeper == 0
+            && let Some(level) = self.levels.last_mut()
+            && level.role.counts()
+        {
+            level.index += 1;
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use crate::key_name::NameClass;
 use crate::limits::{HOLD_MAX_BYTES, NAME_MAX_BYTES};
 use crate::prefilter::Block;
 use crate::redactor::Redactor;
+use crate::table::{Marks, begins_table};
 
 /// A way through a document from where its place is known.
 pub(super) struct Quick<'b> {
     redactor: &'b Redactor,
     raw: &'b str,
     block: Block<'b>,
+    marks: Marks,
 }
 
 /// How far it went.
@@ -44,7 +46,7 @@ impl<'a> Way<'a> {
 
 impl<'b> Quick<'b> {
     pub(super) fn new(redactor: &'b Redactor, raw: &'b str) -> Self {
-        Self { redactor, raw, block: redactor.block(raw) }
+        Self { redactor, raw, block: redactor.block(raw), marks: Marks::new(raw) }
     }
 
     /// What was looked up of the document.
@@ -69,12 +71,14 @@ impl<'b> Quick<'b> {
         match byte {
             b'"' => return self.string(place, way),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => return self.word(place, way),
+            b'[' if self.may_begin_token(way.at) => return false,
             b'{' | b'[' => {
-                place.open_as(place.class_of_value(way.said()), *byte == b'[');
+                let class = place.class_of_value(way.said());
+                place.open_as(way.key.as_ref().map(|key| key.name), class, *byte == b'[');
                 way.key = None;
             }
             b'}' | b']' if way.key.is_none() => place.close(),
-            b',' if way.key.is_none() => {}
+            b',' if way.key.is_none() => place.next_element(),
             b' ' | b'\t' | b'\n' | b'\r' => {}
             _ => return false,
         }
@@ -111,20 +115,25 @@ impl<'b> Quick<'b> {
         !content.is_escaped
             && content.raw.len() <= NAME_MAX_BYTES
             && place.class_of_value(None).is_none()
+            && !self.marks.has_any(&(way.at + 1..way.at + 1 + content.raw.len()))
             && self.redactor.is_quiet(&mut self.block, content.raw, way.at + 1)
     }
 
     fn is_plain_value(&mut self, place: &mut Place, way: &Way<'b>, content: &Content<'b>) -> bool {
         // What it says of a field beside it.
         let is_name = way.key.as_ref().is_some_and(|key| NAME_KEYS.contains(&key.name));
+        let is_column = place.names_column(way.key.as_ref().map(|key| key.name));
         let is_plain = place.class_of_value(way.said()).is_none()
-            && !(is_name && content.is_escaped)
+            && !((is_name || is_column) && content.is_escaped)
             && self.is_quiet_value(content, way.at + 1);
         if is_plain
             && is_name
             && let Some(level) = place.levels.last_mut()
         {
             level.named = self.redactor.classify(content.raw);
+        }
+        if is_plain && is_column {
+            place.learn_column(self.redactor, content.raw);
         }
         is_plain
     }
@@ -142,13 +151,18 @@ impl<'b> Quick<'b> {
 
     /// Whether nothing is to be masked in a value, whose content begins at `from`.
     fn is_quiet_value(&mut self, content: &Content<'_>, from: usize) -> bool {
+        if self.marks.has_any(&(from..from + content.raw.len())) {
+            return false;
+        }
         if !content.is_escaped {
             return !is_nested(content.raw)
                 && self.redactor.is_quiet(&mut self.block, content.raw, from);
         }
         // Where anchors stand is known of what it stands for only.
         let text = unescape(content.raw);
-        !is_nested(&text) && self.redactor.is_quiet(&mut self.redactor.block(&text), &text, 0)
+        !is_nested(&text)
+            && !begins_table(self.redactor, content.raw)
+            && self.redactor.is_quiet(&mut self.redactor.block(&text), &text, 0)
     }
 
     /// The content of the string that begins with a quote at `at`, if it ends in this text and is no
@@ -168,6 +182,14 @@ impl<'b> Quick<'b> {
             is_escaped = true;
             from = edge + 2;
         }
+    }
+
+    /// Whether a bracket may be a token's, that stands outside of strings.
+    fn may_begin_token(&self, at: usize) -> bool {
+        let behind = &self.raw.as_bytes()[at + 1..];
+        let is_word =
+            || ["true", "false", "null"].iter().any(|word| behind.starts_with(word.as_bytes()));
+        behind.first().is_none_or(|byte| byte.is_ascii_lowercase() && !is_word())
     }
 
     fn behind_blanks(&self, from: usize) -> usize {

@@ -76,7 +76,7 @@ fn every_scalar_below_a_secret_name_is_masked_and_what_stands_beside_it_is_not()
         (r#"{"password":{"v":{"w":["hunter"]}},"w":["gk3-beside"]}"#, "hunter"),
         (r#"[{"password":[[{"a":"x"},"hunter"]],"n":1},"gk3-beside"]"#, "hunter"),
         (r#"{"api_key":{"v":12345678},"v":"gk3-beside"}"#, "12345678"),
-        (r#"{"password":{"v":[7,{"w":81}]},"v":"gk3-beside"}"#, "81"),
+        (r#"{"password":{"v":[7,{"w":"gk3-81"}]},"v":"gk3-beside"}"#, "gk3-81"),
         (r#"{"name":"password","value":{"v":"hunter"},"x":"gk3-beside"}"#, "hunter"),
         (r#"{"tokens":{"a":"gk3-1a2b3c","count":1234567},"x":"gk3-beside"}"#, "gk3-1a2b3c"),
         (r#"{"secret":"{ \"value\": {\"v\": \"gk3-1a2b3c\"} }","x":"gk3-beside"}"#, "gk3-1a2b3c"),
@@ -178,4 +178,57 @@ fn an_escaped_quote_does_not_hide_what_stands_before_a_secret() {
         serde_json::from_str(&masked(&serde_json::json!({ "text": text }).to_string())).unwrap();
     assert_eq!(masked["text"].as_str().unwrap(), redactor().text(text).text);
     assert!(!masked.to_string().contains("hunter2"), "{masked}");
+}
+
+/// Result sets in which `hunter` is secret and `beside` is not.
+const RESULT_SETS: &[&str] = &[
+    r#"{"columns":["id","password","note"],"rows":[[1,"hunter2","beside"],[2,"hunter3",null]]}"#,
+    r#"{"fields":[{"name":"id","type":"int"},{"type":"text","name":"password"}],"values":[["beside","hunter2"]]}"#,
+    r#"{"column_names":["pass\u0077ord","id"],"data":[["hunter2","beside"],["hunter3",{"a":["x","beside"]}]]}"#,
+    r#"{"meta":[{"column_name":"id"},{"label":"Password"}],"results":[[ "beside" , "hunter2" ]]}"#,
+    r#"{"schema":{"fields":[{"name":"id"},{"name":"password"}]},"rows":[{"f":[{"v":"beside"},{"v":"hunter2"}]}]}"#,
+    r#"{"manifest":{"schema":{"columns":[{"name":"password"}]}},"result":{"data_array":[["hunter2"]],"x":["beside"]}}"#,
+    r#"{"results":[{"series":[{"name":"m","columns":["time","password"],"values":[["beside","hunter2"]]}]}]}"#,
+    r#"{"columnMetadata":[{"name":"id"},{"name":"password"}],"records":[[{"stringValue":"beside"},{"stringValue":"hunter2"}]]}"#,
+    r#"{"headers":["id","pin"],"rows":[["beside",[48213]],[77001,48213]]}"#,
+    r#"[{"columns":["id","password"],"rows":[["beside","hunter2"]]},{"rows":[["x","beside"]]}]"#,
+    r#"{"columns":["id","password"],"rows":[{"tags":["x","beside"],"password":"hunter2"}]}"#,
+    r#"{"content":"{\"columns\":[\"id\",\"password\"],\"rows\":[[\"beside\",\"hunter2\"]]}"}"#,
+];
+
+#[test]
+fn values_of_a_result_set_are_masked_because_of_their_columns_name() {
+    for json in RESULT_SETS {
+        for json in [(*json).to_owned(), json.replace(':', " : ").replace(',', " ,\n")] {
+            let masked = masked(&json);
+            assert!(!masked.contains("hunter") && !masked.contains("48213"), "{json} → {masked}");
+            for clear in ["beside", "77001"] {
+                assert_eq!(masked.matches(clear).count(), json.matches(clear).count(), "{masked}");
+            }
+            assert!(serde_json::from_str::<serde_json::Value>(&masked).is_ok(), "{masked}");
+            assert_eq!(self::masked(&masked), masked);
+            let redactor = redactor();
+            let mut stream = redactor.stream(crate::Shape::Json);
+            let mut out = String::new();
+            for piece in json.as_bytes().chunks(1) {
+                out.push_str(&stream.push(std::str::from_utf8(piece).unwrap()).text);
+                stream = redactor.resume(&stream.to_bytes()).unwrap();
+            }
+            out.push_str(&stream.finish().text);
+            assert_eq!(out, masked);
+        }
+    }
+}
+
+#[test]
+fn columns_say_nothing_of_what_are_no_rows_of_theirs() {
+    for json in [
+        r#"{"columns":["id","password"],"other":[["a","hunter2"]]}"#,
+        r#"{"a":{"columns":["id","password"]},"rows":[["a","hunter2"]]}"#,
+        r#"{"columns":["id","note"],"rows":[["a","hunter2"]]}"#,
+        r#"{"columns":["id","password"],"columns":["id","note"],"rows":[["a","hunter2"]]}"#,
+        r#"{"columns":["id","token"],"rows":[["a","GET"],["b",null],["c",true]]}"#,
+    ] {
+        assert_eq!(masked(json), json);
+    }
 }

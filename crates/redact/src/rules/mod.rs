@@ -320,6 +320,13 @@ impl Rules {
         anchor >= self.loud
     }
 
+    /// What a match of a rule has to pass beside its shape, by the words of rule files; nothing of what
+    /// is found without a rule.
+    pub fn validators(&self, rule: &str) -> impl Iterator<Item = &'static str> {
+        let rule = self.rules.iter().find(|known| *known.id == *rule);
+        rule.into_iter().flat_map(|rule| rule.checks.iter().map(|check| check.word()))
+    }
+
     /// What is written beside each event that these rules masked: a hash of all their texts.
     #[must_use]
     pub fn version(&self) -> &str {

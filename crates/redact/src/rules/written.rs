@@ -32,6 +32,22 @@ pub enum Class {
 }
 
 impl Class {
+    /// Its word in rule files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Credential => "credential",
+            Self::Account => "account",
+            Self::Financial => "financial",
+            Self::National => "national",
+            Self::Health => "health",
+            Self::Contact => "contact",
+            Self::Network => "network",
+            Self::Vehicle => "vehicle",
+            Self::Company => "company",
+        }
+    }
+
     /// Whether it tells about a person, and opens no door.
     #[must_use]
     pub const fn is_personal(self) -> bool {
@@ -51,6 +67,19 @@ pub enum Severity {
     High,
     /// It opens everything of its owner's.
     Critical,
+}
+
+impl Severity {
+    /// Its word in rule files.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// A text of rules, and what to call it where it is wrong.

@@ -230,7 +230,11 @@ fn a_key_block_that_never_ends_is_masked_also_after_a_flush() {
     out.push_str(&stream.push("-----END PRIVATE KEY-----\nafter").text);
     out.push_str(&stream.finish().text);
     assert!(out.starts_with("x [private_key:") && out.ends_with("]\nafter"), "{out}");
-    assert_eq!(out.len(), "x [private_key:00000000]\nafter".len(), "{out}");
+    assert_eq!(
+        out.len(),
+        "x [private_key:0000000000000000000000000000.00000000]\nafter".len(),
+        "{out}"
+    );
 }
 
 #[test]
