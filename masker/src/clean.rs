@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use trailgate_envelope::{NoChance, Secret};
 use trailgate_redact::{
-    Finding, Out, OwnRules, Redactor, Rules, Shape, TokenKey, Withheld, Wrapping,
+    Finding, Out, OwnRules, Redactor, Rules, Shape, TokenKey, Withheld, Wrapping, hash_of,
 };
 use trailgate_schemas::{AuditEvent, EventId, Kind, Micros, PayloadState, Redaction};
 use trailgate_service::contain;
@@ -95,7 +95,7 @@ impl Cleaner {
             None => stream.push(piece),
         };
         let has_moved = !out.text.is_empty();
-        put_payload(event, out);
+        put_payload(stream.redactor().rules(), event, out);
         if ends || stream.is_new() {
             return None;
         }
@@ -225,7 +225,7 @@ fn joined(mut out: Out, rest: Out) -> Out {
     out
 }
 
-fn put_payload(event: &mut AuditEvent, out: Out) {
+fn put_payload(rules: &Rules, event: &mut AuditEvent, out: Out) {
     if out.text.is_empty() && event.payload.is_none() && out.withheld.is_none() {
         return;
     }
@@ -235,7 +235,7 @@ fn put_payload(event: &mut AuditEvent, out: Out) {
         }
         return;
     }
-    event.redactions.extend(told("payload", &out.findings));
+    event.redactions.extend(told(rules, "payload", &out.text, &out.findings));
     event.payload = Some(out.text);
     if event.payload_state == PayloadState::None {
         event.payload_state = PayloadState::Recorded;
@@ -252,18 +252,37 @@ fn tail_event(body: &Body, out: Out) -> Option<AuditEvent> {
     event.reason = Some("held_tail".to_owned());
     event.payload_digest = None;
     event.stream_count = None;
-    put_payload(&mut event, out);
+    put_payload(body.stream.redactor().rules(), &mut event, out);
     Some(event)
 }
 
-/// What was replaced in a field.
-pub(crate) fn told(field: &str, findings: &[Finding]) -> impl Iterator<Item = Redaction> {
-    findings.iter().map(move |finding| Redaction {
-        rule: finding.rule.to_string(),
-        field: field.to_owned(),
-        start: i64::try_from(finding.start).ok(),
-        count: 1,
-        ..Redaction::default()
+/// What was replaced in a field, which is `text` now.
+pub(crate) fn told(
+    rules: &Rules,
+    field: &str,
+    text: &str,
+    findings: &[Finding],
+) -> impl Iterator<Item = Redaction> {
+    findings.iter().map(move |finding| {
+        let replacement = text.get(finding.start..).and_then(|rest| {
+            let end = rest.starts_with('[').then(|| rest.find(']'))??;
+            Some(&rest[..=end])
+        });
+        let end = replacement.map(|replacement| finding.start + replacement.len());
+        let token = replacement.and_then(hash_of);
+        Redaction {
+            rule: finding.rule.to_string(),
+            field: field.to_owned(),
+            start: i64::try_from(finding.start).ok(),
+            count: 1,
+            end: end.and_then(|end| i64::try_from(end).ok()),
+            length: Some(finding.length.word().to_owned()),
+            class: Some(finding.class.word().to_owned()),
+            severity: Some(finding.severity.word().to_owned()),
+            validators: rules.validators(&finding.rule).map(str::to_owned).collect(),
+            action: token.map(|_| "token".to_owned()),
+            token: token.map(str::to_owned),
+        }
     })
 }
 

@@ -107,7 +107,8 @@ impl Strings<'_> {
         if masked.findings.is_empty() {
             return None;
         }
-        self.found.extend(told(field, &masked.findings));
+        let rules = self.redactor.rules();
+        self.found.extend(told(rules, field, &masked.text, &masked.findings));
         Some(masked.text.clone().into_owned())
     }
 }

@@ -43,8 +43,6 @@ pub struct Redaction {
     pub count: i64,
     /// Where its replacement ends in the masked field, in bytes.
     pub end: Option<i64>,
-    /// Where it began in the clear field, in bytes; of a body that comes in pieces, in all of it.
-    pub clear_start: Option<i64>,
     /// How long it was: a bucket of bytes, such as `9-16`.
     pub length: Option<String>,
     /// What the rule finds.
@@ -53,10 +51,6 @@ pub struct Redaction {
     pub severity: Option<String>,
     /// What it passed beside the rule's shape.
     pub validators: Vec<String>,
-    /// Where it stood in a JSON document: a JSON Pointer (RFC 6901), its names masked.
-    pub pointer: Option<String>,
-    /// How it was written, outermost first.
-    pub encodings: Vec<String>,
     /// What stands in its place.
     pub action: Option<String>,
     /// The keyed hash of the value, which no value can be had from.

@@ -288,7 +288,13 @@ fn an_event_comes_out_masked_committed_to_and_dated_by_the_backbone() {
     let payload = masked.payload.as_deref().unwrap();
     assert!(payload.starts_with(r#"{"password":"[password:"#) && payload.ends_with(r#","n":1}"#));
     assert_eq!(masked.redactions.len(), 1);
-    assert_eq!(masked.redactions[0].start, Some(13));
+    let redaction = &masked.redactions[0];
+    let place = redaction.start.unwrap() as usize..redaction.end.unwrap() as usize;
+    let token = &payload[place];
+    assert!(token.starts_with("[password:") && token.ends_with(']'), "{token}");
+    assert!(token.contains(redaction.token.as_deref().unwrap()));
+    let about = [&redaction.class, &redaction.severity, &redaction.length, &redaction.action];
+    assert_eq!(about.map(|word| word.as_deref().unwrap()), ["credential", "high", "9-16", "token"]);
     let mut committed = hex::decode(masked.payload_salt.as_deref().unwrap()).unwrap();
     committed.extend_from_slice(payload.as_bytes());
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &committed);

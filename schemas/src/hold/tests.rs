@@ -177,6 +177,7 @@ proptest! {
             digest: "ab".repeat(32),
             verdict,
             voter,
+            voter_key: None,
             voter_groups: vec!["leads".to_owned()],
             reason,
             voted_at: Micros(3),
