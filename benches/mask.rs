@@ -28,7 +28,11 @@ fn main() -> anyhow::Result<()> {
     }
     let written = written_rules()?;
     for (name, body) in all_of_one_kind(&anchors(&written)) {
-        figures.print(name, best(3, || bodies(&redactor, &[body.clone()])), "MB/s/core");
+        figures.print(
+            name,
+            best(3, || bodies(&redactor, std::slice::from_ref(&body))),
+            "MB/s/core",
+        );
     }
     let worst = hostile().into_iter().map(|body| {
         let body = [(Shape::Text, body)];

@@ -8,12 +8,15 @@ use serde_json::json;
 use trailgate_redact::Shape;
 
 /// A body and what it is made of.
-pub type Body = (Shape, String);
+pub(crate) type Body = (Shape, String);
+
+/// Makes one body.
+type Maker = fn(&mut Dice) -> String;
 
 /// So many bytes of bodies, by kind, each kind with as many.
-pub fn agent_corpus(bytes: usize) -> Vec<(&'static str, Vec<Body>)> {
+pub(crate) fn agent_corpus(bytes: usize) -> Vec<(&'static str, Vec<Body>)> {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let makers: [(&str, Shape, fn(&mut Dice) -> String); 4] = [
+    let makers: [(&str, Shape, Maker); 4] = [
         ("chat", Shape::Json, Dice::chat),
         ("rows", Shape::Json, Dice::rows),
         ("events", Shape::Sse, Dice::events),
@@ -33,7 +36,7 @@ pub fn agent_corpus(bytes: usize) -> Vec<(&'static str, Vec<Body>)> {
 }
 
 /// A text of digits, of the rules' anchors, of base64, of JSON's escapes; each by its figure's name.
-pub fn all_of_one_kind(anchors: &[String]) -> [(&'static str, Body); 4] {
+pub(crate) fn all_of_one_kind(anchors: &[String]) -> [(&'static str, Body); 4] {
     let mut dice = Dice(42);
     let mut words = String::new();
     while words.len() < KIND_BYTES {

@@ -271,7 +271,7 @@ mod tests {
         let underscored = headers(&[("x_http_method_override", "DELETE")]);
         assert_eq!(other_methods(&underscored, None).collect::<Vec<_>>(), ["DELETE"]);
         assert_eq!(other_methods(&HeaderMap::new(), None).count(), 0);
-        for field in ["+_method", "%20_method", ".method", "%5bmethod", "+method", "_Method+"] {
+        for field in ["+_method", "%20_method", ".method", "%5bmethod", "+method"] {
             let query = format!("{field}=DELETE&the_method=PUT");
             let none = HeaderMap::new();
             let found: Vec<_> = other_methods(&none, Some(&query)).collect();

@@ -92,6 +92,9 @@ pub enum Fault {
     /// Its shape does not compile within its bound.
     #[error("has a shape that does not compile")]
     Shape,
+    /// Its shape also matches where nothing is.
+    #[error("has a shape that matches nothing at all")]
+    Empty,
     /// It would be looked for by words that are not there.
     #[error("has no anchors to stand within reach of")]
     Anchors,

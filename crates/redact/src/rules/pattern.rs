@@ -34,6 +34,10 @@ impl Pattern {
     /// One that may be wrong: compiled at once.
     pub(super) fn written(text: String) -> Result<Self, Fault> {
         let regex = compiled(&text).ok_or(Fault::Shape)?;
+        let shape = parse_with(&text, &syntax()).map_err(|_| Fault::Shape)?;
+        if shape.properties().minimum_len().is_none_or(|least| least == 0) {
+            return Err(Fault::Empty);
+        }
         Ok(Self { text, regex: regex.into(), told: OnceLock::new() })
     }
 

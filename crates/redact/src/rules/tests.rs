@@ -120,6 +120,10 @@ fn a_wrong_rule_is_told_with_its_file_and_line() {
         told(&format!("\n{}", rule("a", "x("))),
         "mine.toml:2: rule \"a\" has a shape that does not compile"
     );
+    for shape in ["x*", r"\b", "(x|)"] {
+        let empty = "mine.toml:1: rule \"a\" has a shape that matches nothing at all";
+        assert_eq!(told(&rule("a", shape)), empty);
+    }
     assert_eq!(
         told(&rule("A b", "x")),
         "mine.toml:1: rule \"A b\" has an id with more than lower-case letters, digits and _ in it"
