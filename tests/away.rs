@@ -2,6 +2,7 @@
 //! in `/readyz` and once in its log, and goes on by itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "what was said is for who reads a failure")]
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What a person must mend ends a stage with one sentence that says what, and never goes on half.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![allow(clippy::print_stdout, reason = "what was said is for who reads a failure")]
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;

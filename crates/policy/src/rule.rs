@@ -50,6 +50,12 @@ impl HoldRule {
         self.path.is_some()
     }
 
+    /// Whether all methods that it names are some: of a typo nothing would be held.
+    pub(crate) fn has_known_methods(&self) -> bool {
+        let is_known = |name: &String| METHODS.iter().any(|known| name.eq_ignore_ascii_case(known));
+        self.methods.as_ref().is_none_or(|names| names.as_slice().iter().all(is_known))
+    }
+
     /// Whether its bounds of a body's length leave any.
     pub(crate) fn has_lengths(&self) -> bool {
         self.min_body_bytes.unwrap_or(0) <= self.max_body_bytes.unwrap_or(u64::MAX)
@@ -78,6 +84,50 @@ impl HoldRule {
         bytes.is_none_or(|bytes| range.contains(&bytes))
     }
 }
+
+/// The methods that are registered (<https://www.iana.org/assignments/http-methods>).
+const METHODS: &[&str] = &[
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
 
 /// Servers answer HEAD where they answer GET, and some take methods in any case.
 fn is_method(named: &str, asked: &str) -> bool {

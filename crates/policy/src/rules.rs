@@ -136,6 +136,9 @@ impl Rules {
             if !names.insert(rule.name()) {
                 return Err(self.wrong(at, "name", "another rule has this name"));
             }
+            if !rule.has_known_methods() {
+                return Err(self.wrong(at, "methods", "names what is no method"));
+            }
             if !rule.has_lengths() {
                 return Err(self.wrong(at, "max_body_bytes", "is below min_body_bytes"));
             }

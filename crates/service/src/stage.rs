@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
 use crate::admin::{AdminConfig, serve_admin};
@@ -95,7 +96,11 @@ where
         stop_on_panic(&context.stop);
         context.stop.on_signals()?;
         let (health, metrics) = (context.health.clone(), context.metrics.clone());
-        serve_admin(config.admin(), health, metrics, context.stop.child()).await?;
+        let bound = serve_admin(config.admin(), health, metrics, context.stop.child()).await;
+        bound.with_context(|| match config.admin().listen {
+            Some(address) => format!("admin.listen: {address} can't be bound"),
+            None => "admin.listen".to_owned(),
+        })?;
         tracing::info!(stage, version = env!("CARGO_PKG_VERSION"), "stage starts");
         let stop = context.stop.clone();
         let ended = run_to_end(run(config, context), stop).await;

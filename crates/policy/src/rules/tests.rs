@@ -102,6 +102,7 @@ fn a_typo_is_told_by_line_and_key_and_never_by_its_text() {
         ("[[hold]]\nname = \"two\"", "rules.toml:4: hold[1].reviewers: missing"),
         ("[allow]", "rules.toml:4: allow: unknown key"),
         ("[[hold]]\nname = \"one\"\nreviewers = [\"x\"]", "rules.toml: hold[1].name: another"),
+        ("methods = [\"GET\", \"DELTE\"]", "rules.toml: hold[0].methods: names what is no method"),
         ("min_body_bytes = 2\nmax_body_bytes = 1", "rules.toml: hold[0].max_body_bytes: is below"),
     ];
     for (lines, expected) in cases {

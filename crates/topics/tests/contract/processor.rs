@@ -92,7 +92,7 @@ impl Processor for Counter {
     }
 
     fn tick(&mut self, _now: Micros, _outputs: &mut Outputs) -> Result<(), ProcessError> {
-        std::thread::sleep(self.step_takes);
+        std::thread::park_timeout(self.step_takes);
         self.steps.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
