@@ -14,13 +14,24 @@ use trailgate_schemas::{
     Place, Required, Resource, SessionId, SessionRule, SourceAddress, StreamId, unframe,
 };
 use trailgate_service::{Context, Ids, RandomIds};
-use trailgate_topics::{Backbone, EmbeddedConfig, EmbeddedLog, Partition, RawWriter, Topic};
+use trailgate_topics::{
+    Backbone, BackboneError, EmbeddedConfig, EmbeddedLog, Partition, RawWriter, Topic,
+};
 
 const SECRET: &str = "hunter2-hunter2";
 
-fn open(folder: &Path, context: &Context) -> Arc<dyn Backbone> {
+/// Opens the log, which what ran on it before lets go a moment after its end.
+async fn open(folder: &Path, context: &Context) -> Arc<dyn Backbone> {
     let config = EmbeddedConfig { folder: folder.join("log"), partitions: 3 };
-    Arc::new(EmbeddedLog::open(&config, Arc::clone(&context.clock)).unwrap())
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match EmbeddedLog::open(&config, Arc::clone(&context.clock)) {
+            Err(BackboneError::Held { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            opened => return Arc::new(opened.unwrap()),
+        }
+    }
 }
 
 async fn writer(backbone: &Arc<dyn Backbone>, keys: &KeysFolder, context: &Context) -> RawWriter {
@@ -115,7 +126,7 @@ async fn what_is_recorded_comes_out_once_and_masked_over_restarts() {
     let mut sent: Vec<EventId> = Vec::new();
     for round in 0..3 {
         let context = Context::system();
-        let backbone = open(place.path(), &context);
+        let backbone = open(place.path(), &context).await;
         backbone.ensure(Topic::ALL).await.unwrap();
         let masker = tokio::spawn(run_on(
             Arc::clone(&backbone),
@@ -157,7 +168,7 @@ async fn what_is_held_lies_masked_before_those_who_decide() {
     let keys = KeysFolder::new(place.path().join("keys"));
     keys.create_missing().unwrap();
     let context = Context::system();
-    let backbone = open(place.path(), &context);
+    let backbone = open(place.path(), &context).await;
     backbone.ensure(Topic::ALL).await.unwrap();
     let config = MaskerConfig::default();
     let masker = tokio::spawn(run_on(Arc::clone(&backbone), keys.clone(), config, context.clone()));
