@@ -88,6 +88,7 @@ async fn a_masker_and_an_archiver_that_wake_up_beside_their_successors_double_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "`make scale-test` runs it; beside other suites it stood still for two minutes in some runs"]
 async fn instances_that_come_go_and_pause_lose_double_and_disorder_nothing() {
     let _alone = LOAD.lock().await;
     let mut stages = Stages::components(TablePlace::Folder).await;
