@@ -18,7 +18,6 @@ use crate::limits::{FIELD_MAX_BYTES, REDACTIONS_MAX};
 pub(crate) struct Cleaner {
     redactor: Redactor,
     own: Arc<OwnRules>,
-    rules: Arc<Rules>,
     key: TokenKey,
     /// A text on which it panics, as a mistake in a detector would.
     #[cfg(test)]
@@ -29,11 +28,9 @@ impl Cleaner {
     /// Masks by these rules, as they are at the time, with tokens under `token`.
     pub(crate) fn new(own: Arc<OwnRules>, token: &Secret) -> Self {
         let key = TokenKey::new(token.bytes());
-        let rules = own.current();
         Self {
-            redactor: Redactor::new(Arc::clone(&rules), key.clone()),
+            redactor: Redactor::new(own.current(), key.clone()),
             own,
-            rules,
             key,
             #[cfg(test)]
             panics_on: None,
@@ -43,9 +40,8 @@ impl Cleaner {
     /// Takes new rules, if there are any. Open bodies end under those that they began with.
     pub(crate) fn renew(&mut self) {
         let rules = self.own.current();
-        if !Arc::ptr_eq(&rules, &self.rules) {
-            self.redactor = Redactor::new(Arc::clone(&rules), self.key.clone());
-            self.rules = rules;
+        if !std::ptr::eq(&*rules, self.redactor.rules()) {
+            self.redactor = Redactor::new(rules, self.key.clone());
         }
     }
 

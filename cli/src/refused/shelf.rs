@@ -114,9 +114,7 @@ impl Shelf {
         limit: usize,
     ) -> anyhow::Result<Vec<Found>> {
         let mut newest = VecDeque::new();
-        let from = HashMap::new();
-        let mut records = Vec::new();
-        self.read(&from, |record| {
+        self.read(&HashMap::new(), |record| {
             let Some(refused) = refused_of(&record) else { return true };
             if reason.is_none_or(|reason| refused.reason == reason) {
                 newest.push_back((record, refused));
@@ -128,8 +126,8 @@ impl Shelf {
             true
         })
         .await?;
-        records.extend(newest);
-        records.sort_by_key(|(record, _): &(Record, RefusedEvent)| record.appended_at);
+        let mut records = Vec::from(newest);
+        records.sort_by_key(|(record, _)| record.appended_at);
         self.found(records).await
     }
 

@@ -9,7 +9,7 @@ use crate::limits::{BACK_BYTES, WINDOW_BYTES};
 use crate::pem;
 use crate::prefilter::Block;
 use crate::rules::{Back, Rule, Rules};
-use crate::token::is_token;
+use crate::token::{TOKEN_MAX_BYTES, is_token};
 
 /// A match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -378,8 +378,6 @@ fn snap(text: &str, range: Range<usize>) -> Range<usize> {
 const TRIES_MAX: usize = 16;
 /// As many are found again faster one by one than by their places in a table of all.
 const FEW_RULES: usize = 16;
-/// Longest name of a rule in a token, and what stands around it.
-const TOKEN_MAX_BYTES: usize = 128;
 
 #[cfg(test)]
 mod tests;

@@ -192,7 +192,7 @@ const HASH_DIGITS: usize = 24;
 /// Of the check: a forged one passes once in four thousand millions.
 const CHECK_DIGITS: usize = 8;
 /// Longest name of a rule in a token, and what stands around it.
-const TOKEN_MAX_BYTES: usize = 128;
+pub(crate) const TOKEN_MAX_BYTES: usize = 128;
 
 #[cfg(test)]
 mod tests {
